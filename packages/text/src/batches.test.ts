@@ -44,7 +44,7 @@ describe('batches', () => {
   });
 
   test('the starts reach every place and are uniform', () => {
-    const places = 10, drawn = new Array<number>(places).fill(0);
+    const places = 10, drawn = Array.from({ length: places }, () => 0);
     const source = batches({ tokens: counting(places + 4), context: 4, batch: 100, seed: 1 });
     for (let step = 0; step < 100; step++) {
       const { tokens } = source.batchAt(step);
