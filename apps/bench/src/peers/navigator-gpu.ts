@@ -1,0 +1,1 @@
+export async function provideNavigatorGpu(adapter: string | undefined): Promise<void> { void adapter; throw new Error('later'); }

@@ -1,0 +1,78 @@
+/** The contestant's side of the conversation, for contestants written in JavaScript. */
+import { createInterface } from 'node:readline';
+import { distinctBatches, gateSteps, messagePrefix, type About, type Command, type Message } from './contestant.js';
+import { r0Batch, type R0Batch } from './r0/batches.js';
+
+/** R0 in some engine, with the weights of R0 in place. */
+export interface Training {
+  readonly about: About;
+  /** Enqueues or runs one step; the results are read only where they are needed. */
+  step(batch: R0Batch): Promise<StepResult> | StepResult;
+  /** Resolves when every update enqueued so far has been made. */
+  synchronise(): Promise<void>;
+  parameterNorm(): Promise<number>;
+  figures?(): Readonly<Record<string, number>>;
+  close?(): Promise<void> | void;
+}
+
+export interface StepResult {
+  loss(): Promise<number>;
+  /** Global norm of the gradient before clipping. */
+  gradientNorm(): Promise<number>;
+  /** Gives back what the result holds, where the engine wants to be told. */
+  dispose?(): void;
+}
+
+const send = (message: Message): void => { process.stdout.write(`${messagePrefix}${JSON.stringify(message)}\n`); };
+
+/** Trains the gate's steps, reports, then obeys commands until `finish` or the end of stdin. */
+export async function serve(start: () => Promise<Training>): Promise<void> {
+  let training: Training | undefined;
+  try {
+    training = await start();
+    await obey(training);
+  } catch (error) {
+    send({ event: 'failed', message: error instanceof Error ? `${error.name}: ${error.message}` : String(error) });
+    process.exitCode = 1;
+  } finally {
+    await training?.close?.();
+  }
+}
+
+async function obey(training: Training): Promise<void> {
+  const batches = Array.from({ length: distinctBatches }, (_, step) => r0Batch(step));
+  let count = 0;
+  const step = () => training.step(batches[count++ % distinctBatches]!);
+
+  const losses: number[] = [], gradientNorms: number[] = [];
+  let firstStepMs = 0;
+  for (let i = 0; i < gateSteps; i++) {
+    const started = performance.now();
+    const result = await step();
+    losses.push(await result.loss());
+    await training.synchronise();
+    if (i === 0) firstStepMs = performance.now() - started;
+    gradientNorms.push(await result.gradientNorm());
+    result.dispose?.();
+  }
+  const parameterNorm = await training.parameterNorm();
+  send({ event: 'ready', losses, gradientNorms, parameterNorm, firstStepMs, about: training.about });
+
+  for await (const line of createInterface({ input: process.stdin })) {
+    const command = JSON.parse(line) as Command;
+    if (command.command === 'finish') {
+      const figures = training.figures?.();
+      send({ event: 'finished', peakRssBytes: process.resourceUsage().maxRSS * 1024, ...(figures && { figures }) });
+      return;
+    }
+    const started = performance.now();
+    let loss = NaN;
+    for (let i = 0; i < command.steps; i++) {
+      const result = await step();
+      if (i === command.steps - 1) loss = await result.loss();
+      result.dispose?.();
+    }
+    await training.synchronise();
+    send({ event: 'timed', ms: performance.now() - started, loss });
+  }
+}
