@@ -1,0 +1,21 @@
+/** Ashlar as a contestant. */
+import { fileURLToPath } from 'node:url';
+import type { Entrant } from '../contestant.js';
+import { ownName } from '../report/r0-report.js';
+
+export interface OwnOptions { readonly device: 'wasm' | 'webgpu'; readonly adapter: string; readonly threads?: number }
+
+/** Ashlar on the device; in a process of its own, like everybody. */
+export function ownEntrant({ device, adapter, threads }: OwnOptions): Entrant {
+  const child = fileURLToPath(new URL('child.js', import.meta.url));
+  const setting = device === 'webgpu' ? adapter : `${threads ?? 'all'}`;
+  return {
+    name: ownName,
+    title: `Ashlar, ${device}`,
+    launches: [{
+      label: device === 'webgpu' ? `adapter ${adapter}` : `threads ${setting}`,
+      command: process.execPath, args: [child, device, setting],
+      environment: { MESA_SHADER_CACHE_DISABLE: 'true' },
+    }],
+  };
+}

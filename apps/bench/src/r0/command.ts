@@ -1,0 +1,56 @@
+/** `bench r0`: the race, and its report. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { choosePeers } from '../peers/catalogue.js';
+import { ownEntrant } from '../own/entrant.js';
+import { race } from '../race/race.js';
+import { describeMachine, machineSlug } from '../report/machine.js';
+import { renderR0, reportR0 } from '../report/r0-report.js';
+
+export interface R0Options {
+  readonly device: 'wasm' | 'webgpu';
+  readonly adapter: string;
+  readonly threads?: number;
+  readonly peers: string;
+  readonly onlyPeers?: boolean;
+  readonly python?: string;
+  readonly rounds: number;
+  readonly roundMs: number;
+  readonly budget: number;
+  readonly json?: boolean;
+  readonly save?: string | true;
+}
+
+const silenceMs = 600_000;
+
+/** Runs the race and prints the report. The exit code is 1 when we, or a peer that was asked for, got no time. */
+export async function runR0(options: R0Options): Promise<void> {
+  if (options.threads !== undefined && options.device !== 'wasm') {
+    throw new Error(`--threads is for the wasm device, got --device ${options.device}: leave it out`);
+  }
+  const machine = describeMachine();
+  const peers = choosePeers(options.peers, { adapter: options.adapter, ...(options.python !== undefined && { python: options.python }) });
+  if (options.onlyPeers && peers.length === 0) throw new Error('--only-peers leaves nobody to run: name some with --peers');
+  const entrants = options.onlyPeers ? peers : [ownEntrant(options), ...peers];
+
+  const progress = process.stderr.isTTY === true;
+  const outcomes = await race(entrants, {
+    rounds: options.rounds, roundMs: options.roundMs, budgetMs: options.budget * 1000, timeoutMs: silenceMs,
+    ...(progress && { onProgress: (line: string) => process.stderr.write(`\r\x1b[K${line}`) }),
+  });
+  if (progress) process.stderr.write('\r\x1b[K');
+
+  const report = reportR0(options.device, outcomes, machine);
+  const json = `${JSON.stringify(report, null, 2)}\n`;
+  process.stdout.write(options.json ? json : `${renderR0(report)}\n`);
+  if (options.save !== undefined) {
+    const file = options.save === true
+      ? join(fileURLToPath(new URL('../../results', import.meta.url)), `r0-${options.device}-${machineSlug(machine)}.json`)
+      : options.save;
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, json);
+    process.stderr.write(`stored as ${file}\n`);
+  }
+  if (outcomes.some(({ status }) => status !== 'timed')) process.exitCode = 1;
+}
