@@ -1,1 +1,2 @@
 export { openSafetensors, readSafetensorsFile, writeSafetensors, type SafetensorsFile } from './node/safetensors-file.js';
+export { readHuggingFaceFolder, type HuggingFaceModel } from './node/hugging-face-folder.js';
