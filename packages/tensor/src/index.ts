@@ -1,0 +1,17 @@
+export { bytesPerElement, decode, encode, fromHalf, hostArray, isFloat, isInteger, toHalf, type DType, type TypedArray } from './dtype.js';
+export { Tensor, arange, assign, concat, full, ones, read, scalar, scatterAdd, stack, tensor, where, zeros, type Axes, type ReduceOptions, type TensorLike } from './tensor.js';
+export { Variable, type VariableOptions } from './variable.js';
+export { checkpoint, grad, gradients, valueAndGrad } from './autodiff.js';
+export { jit, type Compilation, type JitOptions, type Jitted, type Tree } from './jit.js';
+export { foldKey, hostRandom, randomBits, randomKey, randomNormal, randomUniform, threefry } from './random.js';
+export { defineFused, fusedOps, type Attributes, type FusedDefinition, type FusedOp } from './fused.js';
+export { ShapeError, broadcastShapes, sizeOf, type Node, type Op, type Shape } from './node.js';
+export type { Device, DeviceCounters, Executable, Storage } from './device.js';
+export type { Graph } from './graph.js';
+export { buildPlan, passNames, type BackendTraits, type FusedRequest, type PassOptions } from './plan.js';
+export { formatBytes, formatFlops, plannedBytes, plannedFlops } from './explain.js';
+export { rangeOf, slotsOf, type Touched } from './steps.js';
+export { visitExpression } from './lower.js';
+export { addIndex, bounds, factorOf, indexKey, isAffine, scaleIndex } from './index-algebra.js';
+export type { Atom, BinaryOp, DotKernel, Expression, FusedKernel, Index, Kernel, LoopKernel, MultiKernel, Plan, ReduceOp, ScatterKernel, Slot, Step, Store, UnaryOp, View } from './kernel.js';
+export { attention, layerNorm, rmsNorm, softmaxCrossEntropy } from './operations.js';
