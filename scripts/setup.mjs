@@ -62,7 +62,7 @@ async function preparePnpm(version, shims) {
   }
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'package.json'), '{ "private": true }\n');
-  await runNpm(['install', '--prefix', folder, '--no-audit', '--no-fund', '--loglevel=error', `pnpm@${version}`]);
+  await runNpm(['install', '--no-audit', '--no-fund', '--loglevel=error', `pnpm@${version}`], folder);
   writeShim(command, [process.execPath, entry]);
   const found = await versionOf(command);
   if (found !== version) throw new StepError(`pnpm ${version} was installed in ${folder}, but it says its version is ${found ?? 'unknown'}: delete that folder and run the same command again.`);
@@ -91,10 +91,14 @@ async function versionOf(command) {
   }
 }
 
-/** Runs the npm that runs this script, else the one on the path. @param {string[]} args */
-function runNpm(args) {
+/**
+ * Runs the npm that runs this script, else the one on the path, inside a folder. A folder rather than `--prefix`, with
+ * which npm would not read the settings (registry, proxy, certificates) that the machine keeps at its own prefix.
+ * @param {string[]} args @param {string} folder
+ */
+function runNpm(args, folder) {
   const npm = process.env.npm_execpath;
-  return npm?.endsWith('npm-cli.js') ? run(process.execPath, [npm, ...args]) : run(windows ? 'npm.cmd' : 'npm', args);
+  return npm?.endsWith('npm-cli.js') ? run(process.execPath, [npm, ...args], { cwd: folder }) : run(windows ? 'npm.cmd' : 'npm', args, { cwd: folder });
 }
 
 /** @param {NodeJS.ProcessEnv} env @param {string} version */

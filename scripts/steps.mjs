@@ -61,7 +61,7 @@ export function runVisibly(program, args, env = process.env) {
 
 /** What to do where a program's output shows that the network failed. @param {string} output */
 export function networkHint(output) {
-  const found = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ERR_SOCKET_TIMEOUT|ERR_PNPM_META_FETCH_FAIL)\b/.exec(output);
+  const found = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ERR_SOCKET_TIMEOUT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_GET_ISSUER_CERT_LOCALLY|ERR_PNPM_META_FETCH_FAIL)\b/.exec(output);
   return found ? `\nThe package registry could not be reached (${found[1]}): connect to the network, or set your proxy with npm config, and run the same command again.` : '';
 }
 
