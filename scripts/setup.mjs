@@ -62,7 +62,9 @@ async function preparePnpm(version, shims) {
   }
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'package.json'), '{ "private": true }\n');
-  await runNpm(['install', '--no-audit', '--no-fund', '--loglevel=error', `pnpm@${version}`], folder);
+  await runNpm([
+    'install', '--no-audit', '--no-fund', '--loglevel=error', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=5000', `pnpm@${version}`,
+  ], folder);
   writeShim(command, [process.execPath, entry]);
   const found = await versionOf(command);
   if (found !== version) throw new StepError(`pnpm ${version} was installed in ${folder}, but it says its version is ${found ?? 'unknown'}: delete that folder and run the same command again.`);

@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url';
 /** The repository's folder, with no slash at its end. */
 export const root = fileURLToPath(new URL('..', import.meta.url)).replace(/[/\\]$/, '');
 
+const clearLine = '\r\x1b[K';
+
 /** A step failed in a way that the message explains. */
 export class StepError extends Error {}
 
@@ -18,8 +20,15 @@ export class StepError extends Error {}
  */
 export async function step(title, action) {
   const start = performance.now();
-  const note = await action();
-  console.log(`${title} · ${note ?? `${((performance.now() - start) / 1000).toFixed(1)} s`}`);
+  const live = process.stdout.isTTY;
+  if (live) process.stdout.write(`${title} …`);
+  try {
+    const note = await action();
+    console.log(`${live ? clearLine : ''}${title} · ${note ?? `${((performance.now() - start) / 1000).toFixed(1)} s`}`);
+  } catch (error) {
+    console.log(`${live ? clearLine : ''}${title} · failed`);
+    throw error;
+  }
 }
 
 /**

@@ -1,7 +1,7 @@
 // npm test: everything set up and built, types, lint rules and import rules checked, and every test run.
 // The last line says how many passed and failed; the three checks count as one each.
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { setup } from './setup.mjs';
 import { root, run, runScript, runVisibly, step, StepError } from './steps.mjs';
 
@@ -34,26 +34,20 @@ async function check(title, command, env, tally) {
   } catch (error) {
     if (!(error instanceof StepError)) throw error;
     tally.failed++;
-    console.error(`${title} · failed\n${error.message}`);
+    console.error(error.message);
   }
 }
 
 /** @param {NodeJS.ProcessEnv} env @param {{ passed: number, failed: number }} tally */
 async function test(env, tally) {
-  const results = join(root, '.cache', 'test-results.json');
+  const results = join(root, '.cache', 'tally.json');
   mkdirSync(join(root, '.cache'), { recursive: true });
   rmSync(results, { force: true });
-  const code = await runVisibly(process.execPath, [
-    bin('vitest', 'vitest.mjs'), 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${results}`, ...process.argv.slice(2),
-  ], env);
-  const { testResults, numPassedTests, numFailedTests } = JSON.parse(readFileSync(results, 'utf8'));
-  tally.passed += numPassedTests;
-  let failed = numFailedTests;
-  for (const { name, status, assertionResults } of testResults) {
-    for (const one of assertionResults) {
-      if (one.status !== 'passed' && one.status !== 'failed') console.log(`skipped: ${relative(root, name)}: ${one.fullName}`);
-    }
-    if (status === 'failed' && !assertionResults.some((/** @type {{ status: string }} */ one) => one.status === 'failed')) failed++;
-  }
+  const reporter = join(root, 'scripts', 'tally-reporter.mjs');
+  const code = await runVisibly(process.execPath,
+    [bin('vitest', 'vitest.mjs'), 'run', '--reporter=default', `--reporter=${reporter}`, ...process.argv.slice(2)], { ...env, ASHLAR_TALLY: results });
+  const { passed, failed, skipped } = existsSync(results) ? JSON.parse(readFileSync(results, 'utf8')) : { passed: 0, failed: 0, skipped: [] };
+  for (const { name, reason } of skipped) console.log(`skipped · ${name} · ${reason}`);
+  tally.passed += passed;
   tally.failed += code !== 0 && failed === 0 ? 1 : failed;
 }
