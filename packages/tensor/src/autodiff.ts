@@ -193,12 +193,19 @@ function backward(node: Node, g: Tensor, wants: (i: number) => boolean): (Tensor
       return [undefined, op.rows === 0 ? undefined : where(inside.reshape([x!.size, 1]), g.gather(x!), 0)];
     }
     case 'dot': return [
-      wants(0) ? new Tensor(n.dot(g.node, y!.transpose().node)) : undefined,
-      wants(1) ? new Tensor(n.dot(x!.transpose().node, g.node)) : undefined,
+      wants(0) ? product(g, y!.transpose(), x!) : undefined,
+      wants(1) ? product(x!.transpose(), g, y!) : undefined,
     ];
     default:
       return []; // leaves, constants, integers, random bits, barriers
   }
+}
+
+/** a · b, the gradient of `operand`: computed as (bᵀ aᵀ)ᵀ where the operand is a transposed view, whose own gradient is then the product as it is stored. */
+function product(a: Tensor, b: Tensor, operand: Tensor): Tensor {
+  const { op } = operand.node, rank = operand.rank;
+  const transposed = op.kind === 'permute' && op.axes[rank - 1] === rank - 2 && op.axes[rank - 2] === rank - 1;
+  return transposed ? new Tensor(n.dot(b.transpose().node, a.transpose().node)).transpose() : new Tensor(n.dot(a.node, b.node));
 }
 
 function unaryGradient(op: string, x: Tensor, y: Tensor, g: Tensor): Tensor | undefined {

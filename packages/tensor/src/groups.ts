@@ -87,7 +87,7 @@ export class Group {
   }
 
   /** Makes this group copy `part` into its range of a concatenation. */
-  setConcatPart(node: Node, part: Node, axis: number, start: number): void {
+  addConcatPart(node: Node, part: Node, axis: number, start: number): void {
     const index = loops(0, this.space.length), addition = this.#attempt(part, index, false, false)!;
     const into = flatten(index.map((at, i) => (i === axis ? addIndex(at, constantIndex(start)) : at)), node.shape);
     this.#store(node, into, addition.value, false);

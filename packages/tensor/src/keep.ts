@@ -102,6 +102,7 @@ function costOf(root: Node, kept: ReadonlySet<Node>): { loads: number; expensive
     if (node !== root && (kept.has(node) || isForced(node))) { if (sizeOf(node.shape) * 2 >= size) loads++; continue; }
     const { op } = node;
     if (op.kind === 'random') operations += 100;
+    else if (op.kind === 'gather') loads += 2; // a row number and a row
     else if (op.kind === 'unary' || op.kind === 'binary' || op.kind === 'select' || op.kind === 'cast') operations++;
     if ((op.kind === 'unary' || op.kind === 'binary') && expensive.has(op.op)) costly++;
     if (seen.size > 4096) return { loads: Infinity, expensive: costly, operations };

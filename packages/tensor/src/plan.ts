@@ -15,7 +15,7 @@ import { flopsOf, joinAlike, rangeOf, slotsOf, type Touched } from './steps.js';
 import * as n from './node.js';
 import type { Node } from './node.js';
 import { rowMajorStrides, schedule } from './schedule.js';
-import { lowerFused, shareEqual, simplify } from './simplify.js';
+import { lowerFused, shareEqual, simplify, splitReductions } from './simplify.js';
 
 /** Passes that can be switched off; all are on unless set to false. With any of them off, results agree within rounding. */
 export interface PassOptions {
@@ -23,6 +23,8 @@ export interface PassOptions {
   readonly simplify?: boolean;
   /** Equal nodes are computed once. */
   readonly shareEqual?: boolean;
+  /** Sums of all of a large tensor go in two stages. */
+  readonly splitReductions?: boolean;
   /** Kernels of fused operations; off: their references. */
   readonly fusedKernels?: boolean;
   /** Element-wise nodes are computed where they are used. */
@@ -40,7 +42,7 @@ export interface PassOptions {
 }
 
 /** Every pass by name, for switches and tests. */
-export const passNames = ['simplify', 'shareEqual', 'fusedKernels', 'fuseElementwise', 'fuseReductions', 'fuseEpilogues', 'joinAlike', 'inPlace', 'reuseMemory'] as const satisfies readonly (keyof PassOptions)[];
+export const passNames = ['simplify', 'shareEqual', 'splitReductions', 'fusedKernels', 'fuseElementwise', 'fuseReductions', 'fuseEpilogues', 'joinAlike', 'inPlace', 'reuseMemory'] as const satisfies readonly (keyof PassOptions)[];
 
 /** A fused operation at given operands: what a backend is asked about. */
 export interface FusedRequest {
@@ -69,6 +71,7 @@ export function buildPlan(graph: Graph, traits: BackendTraits, passes: PassOptio
     nodes = lowerFused(nodes, (node) => options.fusedKernels && traits.fused(requestOf(node)) !== undefined);
     if (options.shareEqual) nodes = shareEqual(nodes);
     if (options.simplify) nodes = simplify(nodes);
+    if (options.splitReductions) nodes = splitReductions(nodes);
     if (options.shareEqual) nodes = shareEqual(nodes);
     return nodes;
   });

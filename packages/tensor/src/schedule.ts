@@ -36,14 +36,16 @@ function rootNodes(graph: Graph): Node[] {
 export function schedule(graph: Graph, slots: Slots, options: Required<PassOptions>): Schedule {
   const roots = rootNodes(graph), order = topologicalOrder(roots), kept = keptNodes(roots, options.fuseElementwise);
   const groups = new Map<Group, number>(), writers = new Map<Slot, Set<Group>>(), fusedGroups = new Map<Node, Group>();
+  const needs = new Map<Group, Set<Group>>(); // whose results each group reads: those are placed before it
 
   const place = (group: Group, node: Node): void => {
     if (!groups.has(group)) groups.set(group, groups.size);
     const slot = slots.of(node);
     (writers.get(slot) ?? writers.set(slot, new Set()).get(slot)!).add(group);
+    needs.set(group, new Set(writersOf(group.loaded).filter((other) => other !== group)));
   };
   const writersOf = (loaded: Iterable<Slot>): Group[] => [...loaded].flatMap((slot) => [...(writers.get(slot) ?? [])]);
-  const dependencies = (group: Group): Group[] => [...group.after, ...writersOf(group.loaded)].filter((other) => other !== group);
+  const dependencies = (group: Group): Iterable<Group> => (group.after.size === 0 ? needs.get(group)! : [...group.after, ...needs.get(group)!]);
   const dependsOn = (from: Iterable<Group>, target: Group): boolean => {
     const seen = new Set<Group>(), stack = [...from];
     while (stack.length > 0) {
@@ -103,10 +105,10 @@ export function schedule(graph: Graph, slots: Slots, options: Required<PassOptio
       group.nodes.add(node);
       place(group, node);
     } else if (op.kind === 'concat') {
-      let start = 0;
-      for (const part of node.inputs) {
-        const group = fresh('loop', node, part.shape, part.shape.length);
-        group.setConcatPart(node, part, op.axis, start);
+      let start = 0, group: Group | undefined;
+      for (const part of node.inputs) { // neighbours of one shape share a loop
+        if (!group || !n.sameShape(group.space, part.shape)) group = fresh('loop', node, part.shape, part.shape.length);
+        group.addConcatPart(node, part, op.axis, start);
         start += part.shape[op.axis]!;
         place(group, node);
       }
@@ -158,7 +160,7 @@ export function rowMajorStrides(shape: readonly number[]): number[] {
 }
 
 /** Dependencies first; among those that are ready, the one whose nodes were created first. */
-function inOrder(groups: readonly Group[], dependencies: (group: Group) => Group[]): Group[] {
+function inOrder(groups: readonly Group[], dependencies: (group: Group) => Iterable<Group>): Group[] {
   const waiting = new Map<Group, number>(), dependents = new Map<Group, Group[]>();
   for (const group of groups) {
     const needs = new Set(dependencies(group));

@@ -14,18 +14,14 @@ export function lowerFused(roots: readonly Node[], keep: (node: Node) => boolean
     if (parent.op.kind !== 'fused' || keep(parent)) return node;
     let outputs = references.get(parent);
     if (!outputs) {
-      const { op, attributes } = parent.op;
+      const { op, attributes } = parent.op, before = n.nextOrder();
       const expanded = op.reference(parent.inputs.map((input) => new Tensor(input)), attributes).map((tensor) => tensor.node);
-      references.set(parent, (outputs = lowerFused(reorder(expanded, parent), keep)));
+      // The new nodes take the place of the node they stand for, so that they are scheduled there.
+      const placed = rewrite(expanded, (inner, original) => (original.order < before ? original : n.make(inner.op, inner.inputs, inner.shape, inner.dtype, parent.order)));
+      references.set(parent, (outputs = lowerFused(placed, keep)));
     }
     return outputs[node.op.index]!;
   });
-}
-
-/** Gives the nodes of an expanded reference the place of the node they stand for, so that they are scheduled there. */
-function reorder(roots: readonly Node[], parent: Node): Node[] {
-  const operands = new Map(parent.inputs.map((input) => [input, input]));
-  return rewrite(roots, (node, original) => (operands.has(original) ? original : n.make(node.op, node.inputs, node.shape, node.dtype, parent.order)), operands);
 }
 
 /** Merges equal nodes. Unique barriers, and fused nodes by identity of their attributes, stay apart. */
@@ -110,6 +106,21 @@ function simplifyReduce(node: Node, axes: readonly number[], x: Node): Node {
   const { op } = node.op as Extract<Node['op'], { kind: 'reduce' }>;
   const reduced = real.length === 0 ? x : at(node.order, () => n.reduce(op, x, real));
   return at(node.order, () => n.reshape(reduced, node.shape));
+}
+
+/** Sums of all of a large tensor go in two stages, whose first has rows to share out: the largest divisor up to this. */
+const mostRows = 64, largeSum = 4096;
+
+/** Cuts full reductions of large tensors into rows. */
+export function splitReductions(roots: readonly Node[]): Node[] {
+  return rewrite(roots, (node) => {
+    if (node.op.kind !== 'reduce' || n.sizeOf(node.shape) !== 1) return node;
+    const [x] = node.inputs as [Node], count = n.sizeOf(x.shape), { op } = node.op;
+    let rows = mostRows;
+    while (count % rows !== 0) rows--;
+    if (count < largeSum || rows === 1 || (x.op.kind === 'reshape' && x.shape.length === 2 && x.shape[0] === rows)) return node;
+    return at(node.order, () => n.reshape(n.reduce(op, at(node.order, () => n.reduce(op, n.reshape(x, [rows, count / rows]), [1])), [0]), node.shape));
+  });
 }
 
 /** Where an operand is zero-padded along one axis: the axis and the range of the data. */

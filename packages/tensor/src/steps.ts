@@ -61,32 +61,31 @@ export function flopsOf(kernel: Kernel): number {
   }
 }
 
-/** Joins neighbouring independent loops that differ only in slots and sizes into one kernel each. */
+/** How far ahead a loop looks for others like it. */
+const lookAhead = 96;
+
+/** Joins independent loops that differ only in slots and sizes into one kernel, moving the later ones up to the first. */
 export function joinAlike(kernels: readonly Kernel[]): Kernel[] {
-  const result: Kernel[] = [];
-  let run: Kernel[] = [], reads = new Set<unknown>(), writes = new Set<unknown>();
   const memory = (slot: Slot): unknown => (slot.place.kind === 'state' ? slot.place.storage : slot);
-  const flush = (): void => {
-    const alike = new Map<string, LoopKernel[]>();
-    for (const kernel of run) {
-      if (kernel.kind !== 'loop') { result.push(kernel); continue; }
-      const key = signature(kernel);
-      (alike.get(key) ?? alike.set(key, []).get(key)!).push(kernel);
+  const facts = kernels.map((kernel) => {
+    const { reads, writes } = slotsOf(kernel);
+    return { reads: [...reads].map(memory), writes: [...writes].map(memory), key: kernel.kind === 'loop' ? signature(kernel) : undefined };
+  });
+  const joined = new Set<number>(), result: Kernel[] = [];
+  kernels.forEach((kernel, i) => {
+    if (joined.has(i)) return;
+    if (kernel.kind !== 'loop') { result.push(kernel); return; }
+    const loops = [kernel], reads = new Set(facts[i]!.reads), writes = new Set(facts[i]!.writes); // of all that a later loop would move past
+    for (let j = i + 1; j < Math.min(kernels.length, i + lookAhead); j++) {
+      if (joined.has(j)) continue;
+      const other = facts[j]!;
+      const free = !other.reads.some((slot) => writes.has(slot)) && !other.writes.some((slot) => writes.has(slot) || reads.has(slot));
+      if (other.key === facts[i]!.key && free) { loops.push(kernels[j] as LoopKernel); joined.add(j); }
+      for (const slot of other.reads) reads.add(slot);
+      for (const slot of other.writes) writes.add(slot);
     }
-    for (const loops of alike.values()) {
-      if (loops.length === 1) result.push(loops[0]!);
-      else result.push({ kind: 'multi', name: `${loops[0]!.name} ×${loops.length}`, loops });
-    }
-    run = []; reads = new Set(); writes = new Set();
-  };
-  for (const kernel of kernels) {
-    const touched = slotsOf(kernel), myReads = [...touched.reads].map(memory), myWrites = [...touched.writes].map(memory);
-    if (myReads.some((slot) => writes.has(slot)) || myWrites.some((slot) => writes.has(slot) || reads.has(slot))) flush();
-    run.push(kernel);
-    for (const slot of myReads) reads.add(slot);
-    for (const slot of myWrites) writes.add(slot);
-  }
-  flush();
+    result.push(loops.length === 1 ? kernel : { kind: 'multi', name: `${kernel.name} ×${loops.length}`, loops });
+  });
   return result;
 }
 
