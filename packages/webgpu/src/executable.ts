@@ -1,0 +1,147 @@
+/** A plan made ready: pipelines and bind groups once, then one encoder, one pass and one submit a run. */
+import type { Executable, Plan, Slot, Storage, TypedArray } from '@ashlar/tensor';
+import type { WebgpuDevice } from './device.js';
+import { kernelPrograms } from './kernels.js';
+import { alignUp, usage } from './memory.js';
+import { PlanMemory } from './plan-memory.js';
+import type { Program } from './program.js';
+import { byteSize, checkData, RingStorage, WebgpuStorage } from './storage.js';
+import type { RunClock } from './submission.js';
+
+interface Dispatch { readonly program: Program; readonly step: number; readonly pipeline: GPUComputePipeline; readonly bindGroup: GPUBindGroup }
+
+/** Outputs up to this size live in a ring for `ringRuns` runs. */
+const ringBytes = 256, ringRuns = 1024;
+
+interface Ring { readonly buffer: GPUBuffer; readonly offset: number; readonly step: number }
+
+export class WebgpuExecutable implements Executable {
+  readonly #memory: PlanMemory;
+  readonly dispatches: readonly Dispatch[];
+  readonly #rings: (Ring | undefined)[] = [];
+  readonly #ringBuffer: GPUBuffer | undefined;
+  readonly #clock: RunClock = { estimate: 0 };
+  #runs = 0;
+  #released = false;
+
+  constructor(readonly device: WebgpuDevice, readonly plan: Plan) {
+    for (const slot of [...plan.inputs, ...plan.outputs, ...plan.constants, ...plan.state]) device.requireDtype(slot.dtype);
+    this.#memory = new PlanMemory(device.memory, plan);
+    const { locate, temporary } = this.#memory;
+    const programs = plan.steps.flatMap((step, index) => {
+      const made = kernelPrograms({ target: device.target, locate, temporary }, step.kernel);
+      this.#memory.endKernel();
+      return made.map((program) => ({ program, step: index }));
+    });
+    this.#memory.seal();
+    this.dispatches = programs.map(({ program, step }) => ({
+      program, step, pipeline: device.pipelines.pipeline(program), bindGroup: device.pipelines.bindGroup(program),
+    }));
+    let ringTotal = 0;
+    const offsets = plan.outputs.map((slot) => {
+      const bytes = copyBytes(slot);
+      if (bytes === 0 || bytes > ringBytes) return undefined;
+      const offset = ringTotal;
+      ringTotal += bytes * ringRuns;
+      return { offset, step: bytes };
+    });
+    if (ringTotal > 0) {
+      const buffer = this.#ringBuffer = device.memory.buffer(ringTotal, usage.copySource | usage.copyTarget, 'small results');
+      this.#rings = offsets.map((place) => place && { buffer, ...place });
+    }
+  }
+
+  run(inputs: readonly (TypedArray | Storage)[]): Storage[] {
+    this.#check();
+    const { device, plan } = this;
+    if (inputs.length !== plan.inputs.length) throw new RangeError(`this function takes ${plan.inputs.length} inputs, got ${inputs.length}`);
+    const { bytes, copies } = this.#gather(inputs);
+    const run = this.#runs++;
+    const results = plan.outputs.map((slot, i) => this.#result(slot, i, run));
+    device.submissions.enqueue(() => {
+      const { gpu } = device, target = this.#memory.inputs.holder.gpu;
+      if (bytes && target) gpu.queue.writeBuffer(target, 0, bytes);
+      const encoder = gpu.createCommandEncoder();
+      for (const { storage, offset } of copies) {
+        encoder.copyBufferToBuffer(storage.block.buffer.gpu, storage.block.offset, target!, offset, Math.ceil(byteSize(storage.dtype, storage.size) / 4) * 4);
+      }
+      const pass = encoder.beginComputePass();
+      for (const { pipeline, bindGroup, program } of this.dispatches) {
+        pass.setPipeline(pipeline);
+        pass.setBindGroup(0, bindGroup);
+        pass.dispatchWorkgroups(...program.workgroups);
+      }
+      pass.end();
+      results.forEach(({ target: place }, i) => {
+        const size = copyBytes(plan.outputs[i]!);
+        if (size > 0) encoder.copyBufferToBuffer(this.#memory.outputs.holder.gpu!, this.#memory.outputs.offsets[i]!, place.buffer, place.offset, size);
+      });
+      device.submissions.launch(encoder, this.#clock);
+      gpu.queue.submit([encoder.finish()]);
+      device.counters.submits++;
+      device.counters.runs++;
+    }, true);
+    return results.map(({ storage }) => storage);
+  }
+
+  /** Copies host inputs into one array for one write; storages are copied on the device. */
+  #gather(inputs: readonly (TypedArray | Storage)[]): { bytes: Uint8Array<ArrayBuffer> | undefined; copies: { storage: WebgpuStorage; offset: number }[] } {
+    const { offsets, total } = this.#memory.inputs;
+    const copies: { storage: WebgpuStorage; offset: number }[] = [];
+    let bytes: Uint8Array<ArrayBuffer> | undefined;
+    inputs.forEach((input, i) => {
+      const slot = this.plan.inputs[i]!;
+      if (ArrayBuffer.isView(input)) {
+        checkData(`input ${i}`, slot.dtype, slot.size, input);
+        bytes ??= new Uint8Array(alignUp(total, 4));
+        bytes.set(new Uint8Array(input.buffer, input.byteOffset, input.byteLength), offsets[i]!);
+        return;
+      }
+      if (!(input instanceof WebgpuStorage) || input.device !== this.device) throw new TypeError(`input ${i} is a storage of another device (${input.device.description}); read it and pass the data`);
+      if (input.dtype !== slot.dtype || input.size !== slot.size) throw new RangeError(`input ${i} takes ${slot.size} × ${slot.dtype}, got a storage of ${input.size} × ${input.dtype}`);
+      if (slot.size > 0) copies.push({ storage: input, offset: offsets[i]! });
+    });
+    return { bytes, copies };
+  }
+
+  #result(slot: Slot, index: number, run: number): { storage: Storage; target: { buffer: GPUBuffer; offset: number } } {
+    const { device } = this, ring = this.#rings[index];
+    if (ring) {
+      const target = { buffer: ring.buffer, offset: ring.offset + (run % ringRuns) * ring.step };
+      const storage = new RingStorage(device, slot.dtype, slot.size, () => {
+        if (this.#released) throw new Error('this result is gone: its compiled function was released');
+        if (this.#runs - run > ringRuns) throw new Error(`this result is gone: ${this.#runs - run - 1} later runs of its function have overwritten it; read it within ${ringRuns - 1}`);
+        return target;
+      });
+      return { storage, target };
+    }
+    const block = device.memory.allocate(byteSize(slot.dtype, slot.size), slot.dtype === 'f16');
+    return { storage: new WebgpuStorage(device, slot.dtype, slot.size, block), target: { buffer: block.buffer.gpu, offset: block.offset } };
+  }
+
+  async ready(): Promise<void> {
+    this.#check();
+    await this.device.submissions.atMost(1);
+    this.#check();
+  }
+
+  #check(): void {
+    this.device.check();
+    if (this.#released) throw new Error('this compiled function was released');
+  }
+
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.device.submissions.enqueue(() => {
+      this.#memory.release();
+      if (this.#ringBuffer) this.device.memory.destroy(this.#ringBuffer);
+    });
+  }
+}
+
+const copyBytes = (slot: Slot): number => Math.ceil(byteSize(slot.dtype, slot.size) / 4) * 4;
+
+/** Compiles a plan for a device. */
+export const compilePlan = (device: WebgpuDevice, plan: Plan): WebgpuExecutable => new WebgpuExecutable(device, plan);
+

@@ -1,0 +1,5 @@
+export { webgpu, type WebgpuOptions } from './create.js';
+export { WebgpuDevice, type AdapterDescription, type WebgpuCounters } from './device.js';
+export { describeAdapter } from './adapter.js';
+export { DeviceLostError, OutOfMemoryError, ValidationError } from './errors.js';
+export type { AdapterClass, CompileContext, Program, Target } from './program.js';

@@ -1,0 +1,12 @@
+/** From a kernel of the plan to shaders. */
+import type { Kernel } from '@ashlar/tensor';
+import { loopPrograms } from './loop.js';
+import type { CompileContext, Program } from './program.js';
+
+export function kernelPrograms(context: CompileContext, kernel: Kernel): Program[] {
+  switch (kernel.kind) {
+    case 'loop': return loopPrograms(context, kernel);
+    case 'multi': return kernel.loops.flatMap((loop) => loopPrograms(context, loop));
+    default: throw new Error(`internal: no kernel for ${kernel.kind}`);
+  }
+}

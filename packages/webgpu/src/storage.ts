@@ -1,0 +1,70 @@
+/** Storages: blocks of device memory that the caller holds, and small results in a plan's ring. */
+import { bytesPerElement, hostArray, type DType, type Storage, type TypedArray } from '@ashlar/tensor';
+import type { Region } from './bindings.js';
+import type { WebgpuDevice } from './device.js';
+import type { Block } from './memory.js';
+
+export const byteSize = (dtype: DType, size: number): number => size * bytesPerElement(dtype);
+
+/** Host data as bytes, padded to the four-byte steps in which WebGPU copies. */
+export function asBytes(data: TypedArray): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(Math.ceil(data.byteLength / 4) * 4);
+  bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  return bytes;
+}
+
+/** Throws where host data does not fit a storage or an input. */
+export function checkData(what: string, dtype: DType, size: number, data: TypedArray): void {
+  const wanted = hostArray(dtype, 0).constructor;
+  if (data.constructor !== wanted) throw new TypeError(`${what} holds ${dtype}, whose host array is ${wanted.name}; got ${data.constructor.name}`);
+  if (data.length !== size) throw new RangeError(`${what} holds ${size} elements; got ${data.length}`);
+}
+
+export class WebgpuStorage implements Storage {
+  #block: Block | undefined;
+  constructor(readonly device: WebgpuDevice, readonly dtype: DType, readonly size: number, block: Block) { this.#block = block; }
+
+  get block(): Block {
+    if (!this.#block) throw new Error(`this storage (${this.size} × ${this.dtype}) was released`);
+    return this.#block;
+  }
+
+  region(): Region { return { buffer: this.block.buffer, offset: this.block.offset, bytes: byteSize(this.dtype, this.size) }; }
+
+  write(data: TypedArray): void {
+    checkData('this storage', this.dtype, this.size, data);
+    const { buffer, offset } = this.block, bytes = asBytes(data);
+    this.device.check();
+    if (bytes.length > 0) this.device.submissions.enqueue(() => this.device.gpu.queue.writeBuffer(buffer.gpu, offset, bytes));
+  }
+
+  read(): Promise<TypedArray> {
+    const { buffer, offset } = this.block;
+    return this.device.readback.read(this.dtype, this.size, () => ({ buffer: buffer.gpu, offset }));
+  }
+
+  release(): void {
+    const block = this.#block;
+    this.#block = undefined;
+    if (block) this.device.submissions.enqueue(() => this.device.memory.free(block));
+  }
+}
+
+/** A result of at most 256 bytes: it stays in the plan's ring until 1,023 later runs have passed over it. */
+export class RingStorage implements Storage {
+  #released = false;
+  constructor(
+    readonly device: WebgpuDevice, readonly dtype: DType, readonly size: number,
+    readonly place: () => { buffer: GPUBuffer; offset: number },
+  ) {}
+
+  write(): void { throw new Error('a result of a compiled function cannot be written; write a storage from allocate()'); }
+
+  read(): Promise<TypedArray> {
+    if (this.#released) return Promise.reject(new Error(`this storage (${this.size} × ${this.dtype}) was released`));
+    try { this.place(); } catch (error) { return Promise.reject(error as Error); }
+    return this.device.readback.read(this.dtype, this.size, this.place);
+  }
+
+  release(): void { this.#released = true; }
+}
