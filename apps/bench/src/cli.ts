@@ -12,7 +12,7 @@ const wholeNumber = (least: number) => (text: string): number => {
 };
 
 const device = (): Option => new Option('--device <device>', 'where to run').choices(['wasm', 'webgpu']).default('wasm');
-const adapter = (): Option => new Option('--adapter <adapter>', 'the WebGPU adapter, for us and for peers').choices(['auto', 'hardware', 'software']).default('auto');
+const adapter = (): Option => new Option('--adapter <adapter>', 'the WebGPU adapter, for us and for peers').choices(['auto', 'hardware', 'software', 'swiftshader']).default('auto');
 
 const program = new Command('bench').description('Measures Ashlar, and its peers beside it.');
 
