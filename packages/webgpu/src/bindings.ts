@@ -18,7 +18,7 @@ export interface SlotUse {
   readonly slot: Slot;
   read: boolean;
   written: boolean;
-  /** Whether single elements are written; such a slot cannot be bound as vectors. */
+  /** Whether the slot must be bound as single elements: some are written one by one, or nobody gains from vectors. */
   scalarWrites: boolean;
 }
 
@@ -45,9 +45,11 @@ const align = (value: number, step: number): number => Math.ceil(value / step) *
 /** Collects the slots that a shader uses, in the order of their first use. */
 export class SlotUses {
   readonly uses = new Map<number, SlotUse>();
+  /** `vectors`: whether the shader gains from seeing the slots as arrays of vec4. */
+  constructor(readonly vectors: boolean) {}
   #use(slot: Slot): SlotUse {
     let use = this.uses.get(slot.id);
-    if (!use) this.uses.set(slot.id, (use = { slot, read: false, written: false, scalarWrites: false }));
+    if (!use) this.uses.set(slot.id, (use = { slot, read: false, written: false, scalarWrites: !this.vectors }));
     return use;
   }
   read(slot: Slot): void { this.#use(slot).read = true; }
@@ -80,7 +82,7 @@ export class Bindings {
       if (elements.size > 1 && elements.has('f16')) throw new Error(`internal: a binding would mix f16 with ${[...elements].filter((e) => e !== 'f16').join(', ')}`);
       const element = elements.size === 1 ? [...elements][0]! : 'u32';
       const binding: Binding = {
-        name: `b${index}`, element, vector: group.uses.every((use) => !use.scalarWrites),
+        name: `memory${index}`, element, vector: group.uses.every((use) => !use.scalarWrites),
         writable: writable.has(group.buffer), buffer: group.buffer, offset: group.start, size: group.end - group.start,
       };
       for (const { slot } of group.uses) {

@@ -24,7 +24,7 @@ export interface ExpressionContext {
 }
 
 /** How an index moves over the four lanes: not at all, by one (`aligned`: from a multiple of 4), or in some other way. */
-export type LaneForm = { readonly kind: 'uniform' | 'general' } | { readonly kind: 'contiguous'; readonly aligned: boolean };
+export type LaneForm = { readonly kind: 'uniform' } | { readonly kind: 'general' } | { readonly kind: 'contiguous'; readonly aligned: boolean };
 
 export class ExpressionEmitter {
   readonly #memo = new Map<Expression, Value>();
@@ -131,7 +131,7 @@ export class ExpressionEmitter {
   }
 
   laneForm(at: Index): LaneForm {
-    let form: LaneForm = { kind: 'uniform' }, divisible = at.base % 4 === 0;
+    let form = { kind: 'uniform' } as LaneForm, divisible = at.base % 4 === 0;
     for (const { atom, factor } of at.terms) {
       const one = this.#atomForm(atom);
       if (one.kind === 'uniform') { divisible &&= factor % 4 === 0; continue; }
@@ -379,6 +379,12 @@ export function storeScalar(access: SlotAccess, at: string, value: string): stri
 
 export function storeVector(access: SlotAccess, at: string, value: string): string {
   return `${access.binding.name}[${quarter(plus(access, at))}] = ${toMemory(access, value, true)};`;
+}
+
+/** The vec4 number `quarter` of the slot. */
+export function loadQuarter(access: SlotAccess, index: string): string {
+  if (typeof access.first !== 'number') throw new Error('internal: a vector load through a moving window');
+  return fromMemory(access, `${access.binding.name}[${access.first === 0 ? index : `${wrap(index)} + ${access.first / 4}`}]`, true);
 }
 
 const quarter = (index: string): string => (/^\d+$/.test(index) ? String(Number(index) >> 2) : `${wrap(index)} >> 2u`);

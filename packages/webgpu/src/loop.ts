@@ -79,7 +79,7 @@ export function chooseLanes(kernel: LoopKernel): Lanes {
 
 /** What the kernel loads and stores. */
 function usesOf(kernel: LoopKernel, lanes: Lanes): SlotUses {
-  const uses = new SlotUses(), emitter = emitterFor(kernel, lanes, noBindings, new Body());
+  const uses = new SlotUses(lanes.lanes === 4), emitter = emitterFor(kernel, lanes, noBindings, new Body());
   const isVector = (store: Store): boolean => emitter.isVectorStore(store);
   for (const { value } of kernel.reductions) noteLoads(uses, value);
   noteStores(uses, kernel.outerStores, isVector);
@@ -216,7 +216,7 @@ function splitReduction(context: CompileContext, kernel: LoopKernel, wanted: num
   // The part is a new first axis: every old axis moves up by one, and the cut one is part · partial + rest.
   const moved = new IndexRewriter((at) => ({
     base: at.base,
-    terms: at.terms.flatMap(({ atom, factor }) => {
+    terms: at.terms.flatMap(({ atom, factor }): Index['terms'] => {
       if (atom.kind !== 'loop') return [{ atom, factor }];
       const rest = { atom: { kind: 'loop' as const, axis: atom.axis + 1 }, factor };
       return atom.axis === axis ? [{ atom: { kind: 'loop' as const, axis: 0 }, factor: factor * partial }, rest] : [rest];
