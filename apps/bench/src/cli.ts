@@ -1,9 +1,8 @@
 #!/usr/bin/env node
 /** The command line: `bench r0`, `bench gemm`, `bench memory`, `bench setup`. */
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { runR0 } from './r0/command.js';
-import { installNewerNode } from './peers/newer-node.js';
 import { peerNames } from './peers/catalogue.js';
+import { adapterChoices } from './own/device-options.js';
 
 const wholeNumber = (least: number) => (text: string): number => {
   const value = Number(text);
@@ -11,29 +10,38 @@ const wholeNumber = (least: number) => (text: string): number => {
   return value;
 };
 
-const device = (): Option => new Option('--device <device>', 'where to run').choices(['wasm', 'webgpu']).default('wasm');
-const adapter = (): Option => new Option('--adapter <adapter>', 'the WebGPU adapter, for us and for peers').choices(['auto', 'hardware', 'software', 'swiftshader']).default('auto');
-
 const program = new Command('bench').description('Measures Ashlar, and its peers beside it.');
 
-program.command('r0')
-  .description('one training step of a small GPT, checked before it is timed')
-  .addOption(device())
-  .addOption(adapter())
+/** A command that runs on a device of ours. */
+const onDevice = (name: string, description: string): Command => program.command(name)
+  .description(description)
+  .addOption(new Option('--device <device>', 'where to run').choices(['wasm', 'webgpu']).default('wasm'))
+  .addOption(new Option('--adapter <adapter>', 'the WebGPU adapter, for us and for peers').choices(adapterChoices).default('auto'))
   .option('--threads <n>', 'threads of the wasm device (default: all cores)', wholeNumber(1))
+  .option('--json', 'print JSON alone');
+
+onDevice('r0', 'one training step of a small GPT, checked before it is timed')
   .option('--peers <peers>', `all, none, or names with commas between: ${peerNames.join(', ')}`, 'none')
   .option('--only-peers', 'leave ourselves out')
   .option('--python <path>', 'a Python that has torch')
   .option('--rounds <n>', 'timed rounds for each contestant', wholeNumber(2), 7)
   .option('--round-ms <ms>', 'wanted length of a round', wholeNumber(1), 1000)
   .option('--budget <seconds>', 'most time for the rounds of one contestant, two rounds excepted', wholeNumber(1), 60)
-  .option('--json', 'print JSON alone')
   .option('--save [file]', 'store the report as JSON; without a file name, in results/ under the name of the machine')
-  .action(runR0);
+  .action(async (options) => (await import('./r0/command.js')).runR0(options));
+
+onDevice('gemm', 'matrix products of many shapes, beside a bare loop of fused multiply-adds')
+  .option('--size <n>', 'n of the square product', wholeNumber(1), 512)
+  .option('--ms <ms>', 'wanted length of each measurement', wholeNumber(1), 500)
+  .action(async (options) => (await import('./gemm/command.js')).runGemm(options));
+
+onDevice('memory', 'repeat the step and watch heap, resident memory and the device; exit code 1 when something grows')
+  .option('--steps <n>', 'steps to run', wholeNumber(50), 1000)
+  .action(async (options) => (await import('./memory/command.js')).runMemory(options));
 
 program.command('setup')
   .description('install what some peers run best on: a newer Node')
-  .action(() => { process.stdout.write(`${installNewerNode()}\n`); });
+  .action(async () => { process.stdout.write(`${(await import('./peers/newer-node.js')).installNewerNode()}\n`); });
 
 try {
   await program.parseAsync();

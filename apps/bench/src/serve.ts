@@ -11,7 +11,7 @@ export interface Training {
   /** Resolves when every update enqueued so far has been made. */
   synchronise(): Promise<void>;
   parameterNorm(): Promise<number>;
-  figures?(): Readonly<Record<string, number>>;
+  figures?(): Promise<Readonly<Record<string, number>>>;
   close?(): Promise<void> | void;
 }
 
@@ -61,7 +61,7 @@ async function obey(training: Training): Promise<void> {
   for await (const line of createInterface({ input: process.stdin })) {
     const command = JSON.parse(line) as Command;
     if (command.command === 'finish') {
-      const figures = training.figures?.();
+      const figures = await training.figures?.();
       send({ event: 'finished', peakRssBytes: process.resourceUsage().maxRSS * 1024, ...(figures && { figures }) });
       return;
     }

@@ -1,12 +1,11 @@
 /** Ashlar as a contestant. */
 import { fileURLToPath } from 'node:url';
 import type { Entrant } from '../contestant.js';
+import type { DeviceOptions } from './device-options.js';
 import { ownName } from '../report/r0-report.js';
 
-export interface OwnOptions { readonly device: 'wasm' | 'webgpu'; readonly adapter: string; readonly threads?: number }
-
 /** Ashlar on the device; in a process of its own, like everybody. */
-export function ownEntrant({ device, adapter, threads }: OwnOptions): Entrant {
+export function ownEntrant({ device, adapter, threads }: DeviceOptions): Entrant {
   const child = fileURLToPath(new URL('child.js', import.meta.url));
   const setting = device === 'webgpu' ? adapter : `${threads ?? 'all'}`;
   return {

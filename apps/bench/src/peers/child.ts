@@ -1,6 +1,6 @@
 /** The process of a JavaScript peer: `node child.js <library> <device> [adapter]`. */
 import { serve, type Training } from '../serve.js';
-import { adapterChoices, provideNavigatorGpu } from './navigator-gpu.js';
+import { provideNavigatorGpu } from './navigator-gpu.js';
 
 const [library, device, adapter = 'auto'] = process.argv.slice(2);
 
@@ -8,9 +8,7 @@ await serve(async (): Promise<Training> => {
   if (device !== 'wasm' && device !== 'webgpu') throw new Error(`peer: device must be wasm or webgpu, got ${String(device)}`);
   let description: Record<string, string> = {};
   if (device === 'webgpu') {
-    const choice = adapterChoices.find((name) => name === adapter);
-    if (!choice) throw new Error(`peer: adapter must be one of ${adapterChoices.join(', ')}, got ${adapter}`);
-    description = { adapter: (await provideNavigatorGpu(choice)).description.name };
+    description = { adapter: (await provideNavigatorGpu(adapter)).description.name };
   }
   const training = await start(device);
   return { ...training, about: { ...training.about, ...description } };

@@ -1,11 +1,10 @@
 /** Gives a peer that was made for browsers the `navigator.gpu` it expects, on the adapter that we are measured on. */
-import { findAdapter, type AdapterChoice, type FoundAdapter } from '@ashlar/webgpu-node';
-
-export const adapterChoices: readonly AdapterChoice[] = ['auto', 'hardware', 'software', 'swiftshader'];
+import { findAdapter, type FoundAdapter } from '@ashlar/webgpu-node';
+import { adapterNamed } from '../own/device-options.js';
 
 /** Sets `navigator.gpu`, the WebGPU classes and constants, and the few browser names that peers look at. Returns the adapter. */
-export async function provideNavigatorGpu(choice: AdapterChoice): Promise<FoundAdapter> {
-  const found = await findAdapter(choice);
+export async function provideNavigatorGpu(name: string): Promise<FoundAdapter> {
+  const found = await findAdapter(adapterNamed(name));
   const { globals } = await import('webgpu');
   Object.assign(globalThis, globals);
   // Whatever adapter the peer asks for, it gets the one that was chosen for everybody.

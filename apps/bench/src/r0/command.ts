@@ -3,15 +3,13 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { choosePeers } from '../peers/catalogue.js';
+import { checkDeviceOptions, type DeviceOptions } from '../own/device-options.js';
 import { ownEntrant } from '../own/entrant.js';
 import { race } from '../race/race.js';
 import { describeMachine, machineSlug } from '../report/machine.js';
 import { renderR0, reportR0 } from '../report/r0-report.js';
 
-export interface R0Options {
-  readonly device: 'wasm' | 'webgpu';
-  readonly adapter: string;
-  readonly threads?: number;
+export interface R0Options extends DeviceOptions {
   readonly peers: string;
   readonly onlyPeers?: boolean;
   readonly python?: string;
@@ -26,9 +24,7 @@ const silenceMs = 600_000;
 
 /** Runs the race and prints the report. The exit code is 1 when we, or a peer that was asked for, got no time. */
 export async function runR0(options: R0Options): Promise<void> {
-  if (options.threads !== undefined && options.device !== 'wasm') {
-    throw new Error(`--threads is for the wasm device, got --device ${options.device}: leave it out`);
-  }
+  checkDeviceOptions(options);
   const machine = describeMachine();
   const peers = choosePeers(options.peers, { adapter: options.adapter, ...(options.python !== undefined && { python: options.python }) });
   if (options.onlyPeers && peers.length === 0) throw new Error('--only-peers leaves nobody to run: name some with --peers');

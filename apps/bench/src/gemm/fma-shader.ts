@@ -1,0 +1,52 @@
+/** The bare fused-multiply-add loop as a shader: what an adapter's arithmetic can do. */
+
+const accumulators = 8, turns = 4096, workgroups = 256, workgroupSize = 64;
+
+/** Floating-point operations of one dispatch. */
+const flopsPerDispatch = workgroups * workgroupSize * turns * accumulators * 4 * 2;
+
+const shader = `
+@group(0) @binding(0) var<storage, read_write> out: array<f32>;
+@compute @workgroup_size(${workgroupSize}) fn main(@builtin(global_invocation_id) id: vec3u) {
+  let half = vec4f(0.5);
+${Array.from({ length: accumulators }, (_, i) => `  var a${i} = vec4f(f32(id.x) * 1e-6 + ${i}.0);`).join('\n')}
+  for (var i = 0u; i < ${turns}u; i++) {
+${Array.from({ length: accumulators }, (_, i) => `    a${i} = fma(a${i}, half, half);`).join('\n')}
+  }
+  out[id.x] = (${Array.from({ length: accumulators }, (_, i) => `a${i}.x`).join(' + ')}) / ${accumulators}.0;
+}`;
+
+/** Rate of the loop on the adapter in GFLOP/s. Throws where its result is not 1. */
+export async function shaderFmaRate(adapter: GPUAdapter, milliseconds: number): Promise<number> {
+  const { globals } = await import('webgpu');
+  Object.assign(globalThis, globals);
+  const gpu = await adapter.requestDevice();
+  try {
+    const size = workgroups * workgroupSize * 4;
+    const out = gpu.createBuffer({ size, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC });
+    const readable = gpu.createBuffer({ size, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ });
+    const pipeline = gpu.createComputePipeline({ layout: 'auto', compute: { module: gpu.createShaderModule({ code: shader }) } });
+    const group = gpu.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries: [{ binding: 0, resource: { buffer: out } }] });
+    const run = async (dispatches: number): Promise<number> => {
+      const started = performance.now();
+      const encoder = gpu.createCommandEncoder(), pass = encoder.beginComputePass();
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, group);
+      for (let i = 0; i < dispatches; i++) pass.dispatchWorkgroups(workgroups);
+      pass.end();
+      encoder.copyBufferToBuffer(out, 0, readable, 0, size);
+      gpu.queue.submit([encoder.finish()]);
+      await readable.mapAsync(GPUMapMode.READ);
+      const ms = performance.now() - started;
+      const wrong = new Float32Array(readable.getMappedRange()).find((value) => Math.abs(value - 1) > 1e-6);
+      readable.unmap();
+      if (wrong !== undefined) throw new Error(`the multiply-add shader gave ${wrong}, expected 1`);
+      return ms;
+    };
+    await run(1);
+    const count = Math.max(1, Math.round(milliseconds / 2 / await run(1)));
+    return flopsPerDispatch * count / Math.min(await run(count), await run(count)) / 1e6;
+  } finally {
+    gpu.destroy();
+  }
+}

@@ -1,0 +1,24 @@
+/** How the commands name a device. */
+export const adapterChoices = ['auto', 'hardware', 'software', 'swiftshader'] as const;
+export type AdapterName = (typeof adapterChoices)[number];
+
+/** The adapter of that name. Throws on a name that is none. */
+export function adapterNamed(name: string): AdapterName {
+  const found = adapterChoices.find((choice) => choice === name);
+  if (!found) throw new Error(`--adapter must be one of ${adapterChoices.join(', ')}, got ${name}`);
+  return found;
+}
+
+export interface DeviceOptions {
+  readonly device: 'wasm' | 'webgpu';
+  /** The WebGPU adapter. */
+  readonly adapter: string;
+  /** Threads of the wasm device; all cores where absent. */
+  readonly threads?: number;
+}
+
+/** Throws on threads for a device that has no such setting. */
+export function checkDeviceOptions({ device, adapter, threads }: DeviceOptions): void {
+  adapterNamed(adapter);
+  if (device !== 'wasm' && threads !== undefined) throw new Error(`--threads is for the wasm device, got --device ${device}: leave it out`);
+}
