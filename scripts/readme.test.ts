@@ -1,0 +1,57 @@
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const generated = join(root, '.cache', 'readme');
+
+interface Example { readonly name: string; readonly file: string; readonly source: string }
+
+/** The source that an exported entry of a package is made from, as seen from the generated files. */
+function sourceOf(specifier: string): string {
+  const [, name, entry] = /^@ashlar\/([^/]+)(\/.+)?$/.exec(specifier) ?? [];
+  const { exports } = JSON.parse(readFileSync(join(root, 'packages', name!, 'package.json'), 'utf8')) as { exports: Record<string, { source: string }> };
+  return `../../packages/${name}/${exports[`.${entry ?? ''}`]!.source.replace('./', '').replace(/\.ts$/, '.js')}`;
+}
+
+const examples: Example[] = readdirSync(join(root, 'packages')).flatMap((name) => {
+  const readme = join(root, 'packages', name, 'README.md');
+  if (!existsSync(readme)) return [];
+  return [...readFileSync(readme, 'utf8').matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, block], index) => ({
+    name: `${name} ${index + 1}`,
+    file: join(generated, `${name}-${index + 1}.ts`),
+    source: `${block!.replace(/from '(@ashlar\/[^']+)'/g, (_, specifier: string) => `from '${sourceOf(specifier)}'`)}\nexport {};\n`,
+  }));
+});
+
+const before = process.cwd();
+let folder: string;
+beforeAll(() => {
+  rmSync(generated, { recursive: true, force: true });
+  mkdirSync(generated, { recursive: true });
+  for (const { file, source } of examples) writeFileSync(file, source);
+  writeFileSync(join(generated, 'tsconfig.json'), JSON.stringify({ extends: '../../tsconfig.base.json', include: ['*.ts'] }));
+  folder = mkdtempSync(join(tmpdir(), 'ashlar-readme-'));
+  writeFileSync(join(folder, 'book.txt'), 'It was the best of times, it was the worst of times.\n'.repeat(40));
+  cpSync(join(root, 'packages/hub/fixtures/gpt2'), join(folder, 'gpt2'), { recursive: true });
+  process.chdir(folder);
+});
+afterAll(() => {
+  process.chdir(before);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe('the examples of the readmes', () => {
+  test('type-check', () => {
+    expect(examples.length).toBeGreaterThan(0);
+    const { stdout } = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', generated], { encoding: 'utf8', cwd: root });
+    expect(stdout.split('\n').filter((line) => line.startsWith('.cache/'))).toEqual([]);
+  });
+
+  test.each(examples.filter(({ source }) => !source.includes('packages/conformance/')))('$name runs', async ({ file }) => {
+    await import(/* @vite-ignore */ file);
+  });
+});
