@@ -23,7 +23,7 @@ export interface DecoderDescription {
   readonly feedForward: { readonly type: 'mlp' | 'gated'; readonly width: number; readonly activation: Activation; readonly bias: boolean };
   /** Pre-norm in each block and once before the head. */
   readonly norm: { readonly type: 'layer' | 'rms'; readonly epsilon: number };
-  readonly positional: { readonly type: 'learned' } | { readonly type: 'rotary'; readonly base: number; readonly layout: 'halves' };
+  readonly positional: { readonly type: 'learned' } | { readonly type: 'rotary'; readonly base: number; readonly layout: 'halfSplit' };
   /** Whether the output head is the token embedding. */
   readonly tiedHead: boolean;
   readonly dropout: { readonly embedding: number; readonly attention: number; readonly residual: number };
@@ -101,7 +101,7 @@ function describeLlama(keys: ConfigKeys): DecoderDescription {
       bias: keys.only('mlp_bias', [true, false], false) as boolean,
     },
     norm: { type: 'rms', epsilon: keys.number('rms_norm_eps', 1e-6) },
-    positional: { type: 'rotary', base: ropeBase(keys), layout: 'halves' },
+    positional: { type: 'rotary', base: ropeBase(keys), layout: 'halfSplit' },
     tiedHead: keys.only('tie_word_embeddings', [true, false], false) as boolean,
     dropout: { embedding: 0, attention: keys.number('attention_dropout', 0), residual: 0 },
     initializerRange: keys.number('initializer_range', 0.02),

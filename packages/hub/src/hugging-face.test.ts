@@ -99,14 +99,14 @@ describe('describeHuggingFaceConfig', () => {
       family: 'llama', vocabulary: 61, width: 32, depth: 2, context: 24,
       attention: { heads: 4, kvHeads: 2, headWidth: 8, bias: false },
       feedForward: { type: 'gated', width: 72, activation: 'silu', bias: false },
-      norm: { type: 'rms', epsilon: 1e-6 }, positional: { type: 'rotary', base: 10000, layout: 'halves' }, tiedHead: false,
+      norm: { type: 'rms', epsilon: 1e-6 }, positional: { type: 'rotary', base: 10000, layout: 'halfSplit' }, tiedHead: false,
       dropout: { embedding: 0, attention: 0, residual: 0 }, initializerRange: 0.02,
     });
   });
 
   test('older Llama files keep the rotary base at the top', () => {
     const { rope_parameters: _, ...old } = config('llama');
-    expect(describeHuggingFaceConfig({ ...old, rope_theta: 5e5, rope_scaling: null }).positional).toEqual({ type: 'rotary', base: 5e5, layout: 'halves' });
+    expect(describeHuggingFaceConfig({ ...old, rope_theta: 5e5, rope_scaling: null }).positional).toEqual({ type: 'rotary', base: 5e5, layout: 'halfSplit' });
   });
 
   test.each<[string, Json, string]>([
