@@ -1,0 +1,200 @@
+/**
+ * Gradient of streaming attention: scores are computed again from q, k and the saved log-sum-exp, block by block.
+ * One thread owns a key head of a batch entry with all its query heads, so that every sum has one order.
+ */
+import type { View } from '@ashlar/tensor';
+import { accessLane, add, call, fillBytes, forRange, get, int, load, minimum, mul, multiplyAdd, named, op, scaled, set, splat, store, sub, when, whileBelow } from './code.js';
+import type { Code, Local, Segment } from './encoder.js';
+import { attentionMods, attentionShape, block, clamp, localOf, modSlots, scoreRow, scores, servesAttention, strip, viewAddress, viewBytes } from './attention-rows.js';
+import { writeRow } from './attention.js';
+import { Emitter } from './emitter.js';
+import type { EmitContext, WasmKernel } from './fused.js';
+import { expNonPositive } from './math.js';
+import { vectorLoop } from './nest.js';
+import { grain, packFunction } from './pack.js';
+import { packedRows, tilesFunction } from './tile.js';
+
+/**
+ * Inputs q [B,H,T,D], k and v [B,G,S,D], o [B,T,H,D], lse [B,H,T], dO [B,T,H,D]; outputs dq [B,T,H,D], dk and dv
+ * [B,S,G,D]. f16 gradients of the queries are summed in f32 scratch.
+ */
+export const attentionGradientKernel: WasmKernel = {
+  when: (request) => servesAttention(request, ['scale', 'causal', 'mask']),
+  scratch: ({ inputs, outputs }) => {
+    const { B, H, T, D } = attentionShape(inputs);
+    return outputs[0]!.dtype === 'f16' ? [4 * B * H * T * D] : [];
+  },
+  slots: (kernel) => modSlots(kernel.attributes),
+  emit: emitGradient,
+};
+
+function emitGradient(context: EmitContext): void {
+  const { module, f, kernel, threads, thread, scratch } = context;
+  const [q, k, v, o, lse, dO] = kernel.inputs as [View, View, View, View, View, View];
+  const [dq, dk, dv] = kernel.outputs as [View, View, View];
+  const { B, H, T, D, G, S } = attentionShape(kernel.inputs), perKey = H / G;
+  if (B * H === 0) return;
+  const mods = attentionMods(kernel.attributes), { causal } = mods;
+  const wide = Math.ceil(D / 8) * 8;
+  const e = new Emitter(module, f, mods.interner.slots.map((slot) => localOf(context, slot)));
+  /** Packs rows of a view as a left operand: four rows side by side for each d. */
+  const packRows = (view: View, rowAxis: number) => packFunction(module, 4, grain(view.strides[rowAxis]!, view.strides[3]!), view.slot.dtype);
+  /** Packs rows of a view as a right operand with the rows for columns, k = D. */
+  const packDeep = (view: View, rowAxis: number) => packFunction(module, 8, grain(view.strides[rowAxis]!, view.strides[3]!), view.slot.dtype);
+  /** Packs rows of a view as a right operand with D for columns, k = rows. */
+  const packWide = (view: View, rowAxis: number) => packFunction(module, 8, grain(view.strides[3]!, view.strides[rowAxis]!), view.slot.dtype);
+  const stride = (view: View, axis: number): Code => int(view.strides[axis]! * viewBytes(view));
+  const number = (value: Code): Code => named(f, 'i32', e.segment, value);
+  const scoreTiles = tilesFunction(module, packedRows), rowTiles = tilesFunction(module, { row: scoreRow, step: 4 }), columnTiles = tilesFunction(module, { row: 4, step: scoreRow });
+
+  let next = 0;
+  const area = (bytes: number): Code => { const at = next; next += bytes; return named(f, 'i32', f.body, add(scratch, int(at))); };
+  const [keysDeep, valuesDeep, queryRows, upstreamRows] = [0, 1, 2, 3].map(() => area(4 * block * D)) as [Code, Code, Code, Code];
+  const [keysWide, queriesWide, upstreamWide, outputRows, dkBlock, dvBlock] = [0, 1, 2, 3, 4, 5].map(() => area(4 * block * wide)) as [Code, Code, Code, Code, Code, Code];
+  const dqBlock = outputRows; // its panels are read before the strip's first gradient is written
+  const weights = area(block * scoreRow), slopes = area(block * scoreRow), deltas = area(4 * block);
+  const half = dq.slot.dtype === 'f16';
+  const dqBase = half ? context.address(kernel.scratch[0]!) : context.address(dq.slot);
+  /** f32 row of the query gradient. */
+  const dqLine = (batch: Code, query: Code, head: Code): Code => add(dqBase, mul(add(mul(add(mul(batch, int(T)), query), int(H)), head), int(4 * D)));
+
+  const unit = f.local('i32');
+  const unitBody = e.scope(() => {
+    const batch = f.local('i32'), keyHead = f.local('i32');
+    e.push([set(batch, op('i32.div_u', get(unit), int(G))), set(keyHead, op('i32.rem_u', get(unit), int(G)))]);
+    e.bind(0, batch);
+    const query = f.local('i32'), first = f.local('i32'), member = f.local('i32');
+    const firstHead = number(mul(get(keyHead), int(perKey)));
+    e.push(forRange(query, int(0), int(T), int(1), fillBytes(dqLine(get(batch), get(query), firstHead), int(0), int(4 * D * perKey))));
+    const keyBody = e.scope(() => { keyBlock(get(first)); });
+    e.push(forRange(first, int(0), int(S), int(block), keyBody));
+    if (half) {
+      const at = e.scope(() => {
+        const source = number(dqLine(get(batch), get(query), firstHead));
+        writeRow(e, viewAddress(context.address(dq.slot), dq, [get(batch), get(query), firstHead]), 2, D * perKey, source, splat(f, 1));
+      });
+      e.push(forRange(query, int(0), int(T), int(1), at));
+    }
+
+    function keyBlock(start: Code): void {
+      const count = number(minimum(sub(int(S), start), int(block)));
+      const panels = number(op('i32.shr_u', add(count, int(3)), int(2)));
+      const place = (view: View): Code => viewAddress(context.address(view.slot), view, [get(batch), get(keyHead), start]);
+      e.push(call(packDeep(k, 2), keysDeep, place(k), stride(k, 2), stride(k, 3), count, int(D)));
+      e.push(call(packDeep(v, 2), valuesDeep, place(v), stride(v, 2), stride(v, 3), count, int(D)));
+      e.push(call(packWide(k, 2), keysWide, place(k), stride(k, 3), stride(k, 2), int(D), count));
+      e.push([fillBytes(dkBlock, int(0), int(4 * block * wide)), fillBytes(dvBlock, int(0), int(4 * block * wide))]);
+      const head = f.local('i32'), top = f.local('i32');
+      const memberBody = e.scope(() => {
+        e.push(set(head, add(firstHead, get(member))));
+        e.bind(1, head);
+        const queryBody = e.scope(() => { queryBlock(start, count, panels, head, get(top)); });
+        // the first query that sees key `start` is start + T − S
+        const from = causal ? op('i32.and', clamp(add(start, int(T - S)), int(0), int(T)), int(-block)) : int(0);
+        e.push(forRange(top, from, int(T), int(block), queryBody));
+      });
+      e.push(forRange(member, int(0), int(perKey), int(1), memberBody));
+      const key = f.local('i32');
+      const writeBody = e.scope(() => {
+        const row = number(add(start, get(key)));
+        for (const [view, source] of [[dk, dkBlock], [dv, dvBlock]] as const) {
+          writeRow(e, viewAddress(context.address(view.slot), view, [get(batch), row, get(keyHead)]), viewBytes(view), D, add(source, mul(get(key), int(4 * wide))), splat(f, 1));
+        }
+      });
+      e.push(forRange(key, int(0), count, int(1), writeBody));
+    }
+
+    function queryBlock(start: Code, count: Code, keyPanels: Code, head: Local, top: Code): void {
+      const rows = number(minimum(sub(int(T), top), int(block)));
+      const [qPlace, gPlace, oPlace] = [viewAddress(context.address(q.slot), q, [get(batch), get(head), top]), viewAddress(context.address(dO.slot), dO, [get(batch), top, get(head)]), viewAddress(context.address(o.slot), o, [get(batch), top, get(head)])].map(number) as [Code, Code, Code];
+      e.push(call(packRows(q, 2), queryRows, qPlace, stride(q, 2), stride(q, 3), rows, int(D)));
+      e.push(call(packRows(dO, 1), upstreamRows, gPlace, stride(dO, 1), stride(dO, 3), rows, int(D)));
+      e.push(call(packRows(o, 1), outputRows, oPlace, stride(o, 1), stride(o, 3), rows, int(D)));
+      e.push(call(packWide(q, 2), queriesWide, qPlace, stride(q, 3), stride(q, 2), int(D), rows));
+      e.push(call(packWide(dO, 1), upstreamWide, gPlace, stride(dO, 3), stride(dO, 1), int(D), rows));
+      rowDots(rows);
+      const firstStrip = f.local('i32'), from = f.local('i32');
+      e.push(set(firstStrip, int(block)));
+      const stripBody = e.scope(() => {
+        const to = number(minimum(add(get(from), int(strip)), rows));
+        const visible = number(causal ? clamp(sub(add(add(top, to), int(S - T)), start), int(0), count) : count);
+        const inside = e.scope(() => {
+          e.push(set(firstStrip, minimum(get(firstStrip), get(from))));
+          const stripPanels = number(op('i32.shr_u', add(sub(to, get(from)), int(3)), int(2)));
+          const columnPanels = number(op('i32.shr_u', add(visible, int(7)), int(3)));
+          const offset = number(mul(get(from), int(scoreRow)));
+          for (const [left, right, target] of [[queryRows, keysDeep, weights], [upstreamRows, valuesDeep, slopes]] as const) {
+            e.push(call(scoreTiles, add(left, mul(get(from), int(4 * D))), right, add(target, offset), int(scoreRow), stripPanels, columnPanels, int(D), int(16 * D), int(32 * D), int(32), int(0)));
+          }
+          const row = f.local('i32');
+          const rowBody = e.scope(() => { gradientRow(row, start, count, visible, head, top); });
+          e.push(forRange(row, get(from), to, int(1), rowBody));
+          e.push(call(rowTiles, add(slopes, offset), keysWide, add(dqBlock, mul(get(from), int(4 * wide))), int(4 * wide), stripPanels, int(wide / 8), visible, int(4 * scoreRow), scaled(count, 32), int(32), int(0)));
+          addRows(get(from), to, head, top);
+        });
+        e.push(when(op('i32.gt_s', visible, int(0)), inside));
+      });
+      e.push(forRange(from, int(0), rows, int(strip), stripBody));
+      const inside = e.scope(() => {
+        const used = number(sub(rows, get(firstStrip)));
+        for (const [left, right, target] of [[weights, upstreamWide, dvBlock], [slopes, queriesWide, dkBlock]] as const) {
+          e.push(call(columnTiles, add(left, mul(get(firstStrip), int(scoreRow))), add(right, mul(get(firstStrip), int(32))), target, int(4 * wide), keyPanels, int(wide / 8), used, int(16), scaled(rows, 32), int(32), int(1)));
+        }
+      });
+      e.push(when(op('i32.lt_s', get(firstStrip), rows), inside));
+    }
+
+    /** deltas[row] = Σ_d o · dO, four rows at a time from the packed panels. */
+    function rowDots(rows: Code): void {
+      const panel = f.local('i32'), at = f.local('i32'), sum = f.local('v128'), end = f.local('i32');
+      const inner: Segment = [set(sum, multiplyAdd(f, load('v128.load', add(outputRows, get(at))), load('v128.load', add(upstreamRows, get(at))), get(sum)))];
+      e.push(forRange(panel, int(0), rows, int(4), [
+        set(sum, splat(f, 0)), set(at, mul(get(panel), int(4 * D))), set(end, add(get(at), int(16 * D))),
+        whileBelow(at, get(end), int(16), inner),
+        store('v128.store', add(deltas, mul(get(panel), int(4))), get(sum)),
+      ]));
+    }
+
+    /** Turns a row of products into weights p = exp(score − lse) and slopes p · (dO·v − delta) · scale; 0 where not visible. */
+    function gradientRow(row: Local, start: Code, count: Code, visible: Code, head: Local, top: Code): void {
+      const position = f.local('i32');
+      e.push(set(position, add(top, get(row))));
+      e.bind(2, position);
+      const limit = number(causal ? clamp(sub(add(get(position), int(S - T + 1)), start), int(0), visible) : visible);
+      const stop = number(add(start, count));
+      const lines = [weights, slopes].map((at) => number(sub(add(at, mul(get(row), int(scoreRow))), mul(start, int(4))))) as [Code, Code];
+      const logSum = named(f, 'v128', e.segment, load('v128.load32_splat', viewAddress(context.address(lse.slot), lse, [get(batch), get(head), get(position)])));
+      const delta = named(f, 'v128', e.segment, load('v128.load32_splat', add(deltas, mul(get(row), int(4)))));
+      vectorLoop(e, 3, S, 1, () => {
+        const at = lines.map((line) => number(add(line, e.vectorOffset()))) as [Code, Code];
+        const key = sub(op('i32.shr_u', e.vectorOffset(), int(2)), start);
+        const { score, valid } = scores(e, mods, load('v128.load', at[0]), key, limit);
+        const difference = op('v128.bitselect', op('f32x4.sub', score, logSum), splat(f, -Infinity), valid);
+        const p = expNonPositive(f, e.segment, difference);
+        const slope = op('f32x4.mul', op('f32x4.mul', p, op('f32x4.sub', load('v128.load', at[1]), delta)), splat(f, mods.scale));
+        e.push([store('v128.store', at[0], p), store('v128.store', at[1], op('v128.and', slope, valid))]);
+      }, { start, end: stop });
+    }
+
+    /** Adds the strip's query gradient to the rows of the result. */
+    function addRows(from: Code, to: Code, head: Local, top: Code): void {
+      const row = f.local('i32'), target = f.local('i32'), source = f.local('i32');
+      const whole = Math.floor(D / 4) * 4;
+      const body: Segment = [
+        set(target, dqLine(get(batch), add(top, get(row)), get(head))), set(source, add(dqBlock, mul(get(row), int(4 * wide)))),
+      ];
+      if (whole) {
+        const end = named(f, 'i32', body, add(get(target), int(4 * whole)));
+        body.push(whileBelow(target, end, int(16), [
+          store('v128.store', get(target), op('f32x4.add', load('v128.load', get(target)), load('v128.load', get(source)))), set(source, add(get(source), int(16))),
+        ]));
+      }
+      for (let i = 0; i < D - whole; i++) {
+        const sum = op('f32x4.add', load('v128.load32_zero', get(target), 4 * i), load('v128.load32_zero', get(source), 4 * i));
+        body.push(accessLane('v128.store32_lane', get(target), sum, 0, 4 * i));
+      }
+      e.push(forRange(row, from, to, int(1), body));
+    }
+  });
+  f.body.push(set(unit, thread), whileBelow(unit, int(B * G), int(threads), unitBody));
+}

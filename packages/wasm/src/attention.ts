@@ -1,0 +1,175 @@
+/**
+ * Streaming softmax attention (Dao et al. 2022, arXiv 2205.14135): blocks of 64 queries × 64 keys, a running maximum and
+ * sum a row, never a T × S matrix. Blocks above the diagonal are skipped, and strips of 16 rows stop at the diagonal.
+ */
+import type { View } from '@ashlar/tensor';
+import { accessLane, add, call, fillBytes, forRange, get, int, load, minimum, mul, multiplyAdd, named, op, scaled, set, splat, store, sub, when, whileBelow } from './code.js';
+import type { Code, Local, Segment } from './encoder.js';
+import { attentionMods, attentionShape, block, clamp, localOf, modSlots, scoreRow, scores, servesAttention, strip, viewAddress, viewBytes } from './attention-rows.js';
+import { Emitter } from './emitter.js';
+import type { EmitContext, WasmKernel } from './fused.js';
+import { floatToHalf } from './half.js';
+import { acrossLanes, expNonPositive, log } from './math.js';
+import { vectorLoop } from './nest.js';
+import { grain, packFunction } from './pack.js';
+import { packedRows, tilesFunction } from './tile.js';
+
+/**
+ * Inputs q [B,H,T,D], k and v [B,G,S,D]; outputs o [B,T,H,D] and lse [B,H,T], the logarithm of Σ exp(score) of each row.
+ * A row that sees no key gives o = 0 and lse = −infinity.
+ */
+export const attentionKernel: WasmKernel = {
+  when: (request) => servesAttention(request),
+  scratch: () => [],
+  slots: (kernel) => modSlots(kernel.attributes),
+  emit: emitAttention,
+};
+
+function emitAttention(context: EmitContext): void {
+  const { module, f, kernel, threads, thread, scratch } = context;
+  const [q, k, v] = kernel.inputs as [View, View, View], [o, lse] = kernel.outputs as [View, View];
+  const { B, H, T, D, G, S } = attentionShape(kernel.inputs);
+  if (B * H * T === 0) return;
+  const mods = attentionMods(kernel.attributes), { causal } = mods;
+  const wide = Math.ceil(D / 8) * 8; // columns of the result, padded
+  const e = new Emitter(module, f, mods.interner.slots.map((slot) => localOf(context, slot)));
+
+  const packQ = packFunction(module, 4, grain(q.strides[2]!, q.strides[3]!), q.slot.dtype);
+  const packK = packFunction(module, 8, grain(k.strides[2]!, k.strides[3]!), k.slot.dtype);
+  const packV = packFunction(module, 8, grain(v.strides[3]!, v.strides[2]!), v.slot.dtype);
+  const scoreTiles = tilesFunction(module, packedRows), valueTiles = tilesFunction(module, { row: scoreRow, step: 4 });
+
+  // the thread's working area
+  let next = 0;
+  const area = (bytes: number): Code => { const at = next; next += bytes; return named(f, 'i32', f.body, add(scratch, int(at))); };
+  const queries = area(4 * block * D), keys = area(4 * block * D), values = area(4 * block * wide), result = area(4 * block * wide);
+  const scoreArea = area(block * scoreRow), maxima = area(4 * block), sums = area(4 * block);
+
+  /** Computes an integer here and names it. */
+  const number = (value: Code): Code => named(f, 'i32', e.segment, value);
+  const blocks = Math.ceil(T / block);
+  const unit = f.local('i32');
+  const unitBody = e.scope(() => {
+    const pair = number(op('i32.div_u', get(unit), int(blocks)));
+    const batch = f.local('i32'), head = f.local('i32');
+    e.push([set(batch, op('i32.div_u', pair, int(H))), set(head, op('i32.rem_u', pair, int(H)))]);
+    e.bind(0, batch);
+    e.bind(1, head);
+    const keyHead = number(op('i32.div_u', get(head), int(H / G)));
+    const top = number(mul(op('i32.rem_u', get(unit), int(blocks)), int(block)));
+    const rows = number(minimum(sub(int(T), top), int(block)));
+    const panels = number(op('i32.shr_u', add(rows, int(3)), int(2)));
+    e.push(call(packQ, queries, viewAddress(context.address(q.slot), q, [get(batch), get(head), top]), int(q.strides[2]! * viewBytes(q)), int(q.strides[3]! * viewBytes(q)), rows, int(D)));
+    e.push(fillBytes(result, int(0), scaled(panels, 16 * wide)));
+    const r = f.local('i32');
+    e.push(forRange(r, int(0), int(4 * block), int(16), [
+      store('v128.store', add(maxima, get(r)), splat(f, -Infinity)), store('v128.store', add(sums, get(r)), splat(f, 0)),
+    ]));
+    /** Keys that the first `count` rows of this block see at most. */
+    const reach = (count: Code): Code => (causal ? clamp(add(add(top, count), int(S - T)), int(0), int(S)) : int(S));
+    const end = number(reach(rows));
+    const first = f.local('i32');
+    const keyBody = e.scope(() => { keyBlock(get(first), end); });
+    e.push(forRange(first, int(0), end, int(block), keyBody));
+    finish();
+
+    function keyBlock(start: Code, keyEnd: Code): void {
+      const count = number(minimum(sub(keyEnd, start), int(block)));
+      e.push(call(packK, keys, viewAddress(context.address(k.slot), k, [get(batch), keyHead, start]), int(k.strides[2]! * viewBytes(k)), int(k.strides[3]! * viewBytes(k)), count, int(D)));
+      e.push(call(packV, values, viewAddress(context.address(v.slot), v, [get(batch), keyHead, start]), int(v.strides[3]! * viewBytes(v)), int(v.strides[2]! * viewBytes(v)), int(D), count));
+      const from = f.local('i32');
+      const stripBody = e.scope(() => {
+        const to = number(minimum(add(get(from), int(strip)), rows));
+        const visible = number(causal ? clamp(sub(add(add(top, to), int(S - T)), start), int(0), count) : count);
+        const inside = e.scope(() => {
+          const stripPanels = number(op('i32.shr_u', add(sub(to, get(from)), int(3)), int(2)));
+          const line = number(add(scoreArea, mul(get(from), int(scoreRow))));
+          const columnPanels = number(op('i32.shr_u', add(visible, int(7)), int(3)));
+          e.push(call(scoreTiles, add(queries, mul(get(from), int(4 * D))), keys, line, int(scoreRow), stripPanels, columnPanels, int(D), int(16 * D), int(32 * D), int(32), int(0)));
+          const row = f.local('i32');
+          const rowBody = e.scope(() => { softmaxRow(row, start, visible, columnPanels); });
+          e.push(forRange(row, get(from), to, int(1), rowBody));
+          e.push(call(valueTiles, line, values, add(result, mul(get(from), int(4 * wide))), int(4 * wide), stripPanels, int(wide / 8), visible, int(4 * scoreRow), scaled(count, 32), int(32), int(1)));
+        });
+        e.push(when(op('i32.gt_s', visible, int(0)), inside));
+      });
+      e.push(forRange(from, int(0), rows, int(strip), stripBody));
+    }
+
+    function softmaxRow(row: Local, start: Code, visible: Code, columnPanels: Code): void {
+      const query = f.local('i32');
+      e.push(set(query, add(top, get(row))));
+      e.bind(2, query);
+      const limit = number(causal ? clamp(sub(add(get(query), int(S - T + 1)), start), int(0), visible) : visible);
+      const stop = number(minimum(int(S), add(start, scaled(columnPanels, 8))));
+      const line = number(add(scoreArea, mul(get(row), int(scoreRow))));
+      const lineOrigin = number(sub(line, mul(start, int(4))));
+      const most = f.local('v128');
+      e.push(set(most, splat(f, -Infinity)));
+      vectorLoop(e, 3, S, 1, () => {
+        const at = add(lineOrigin, e.vectorOffset());
+        const key = sub(op('i32.shr_u', e.vectorOffset(), int(2)), start);
+        const { score, valid } = scores(e, mods, load('v128.load', at), key, limit);
+        const masked = named(f, 'v128', e.segment, op('v128.bitselect', score, splat(f, -Infinity), valid));
+        e.push([store('v128.store', at, masked), set(most, op('f32x4.max', get(most), masked))]);
+      }, { start, end: stop });
+      const out = e.segment;
+      const old = named(f, 'v128', out, load('v128.load32_splat', add(maxima, mul(get(row), int(4)))));
+      const now = named(f, 'v128', out, op('f32x4.max', old, acrossLanes(f, out, get(most), (x, y) => op('f32x4.max', x, y))));
+      const centre = named(f, 'v128', out, op('v128.bitselect', splat(f, 0), now, op('f32x4.eq', now, splat(f, -Infinity))));
+      const total = f.local('v128'), at = f.local('i32');
+      const body: Segment = [];
+      const weight = expNonPositive(f, body, op('f32x4.sub', load('v128.load', get(at)), centre));
+      body.push(store('v128.store', get(at), weight), set(total, op('f32x4.add', get(total), weight)));
+      const lineEnd = number(add(line, op('i32.and', add(mul(sub(stop, start), int(4)), int(12)), int(-16))));
+      out.push(set(total, splat(f, 0)), set(at, line), whileBelow(at, lineEnd, int(16), body));
+      const keep = expNonPositive(f, out, op('f32x4.sub', old, centre));
+      const sum = acrossLanes(f, out, get(total), (x, y) => op('f32x4.add', x, y));
+      const before = load('v128.load32_splat', add(sums, mul(get(row), int(4))));
+      out.push(accessLane('v128.store32_lane', add(sums, mul(get(row), int(4))), multiplyAdd(f, before, keep, sum), 0));
+      out.push(accessLane('v128.store32_lane', add(maxima, mul(get(row), int(4))), now, 0));
+      const resultLine = number(add(result, mul(get(row), int(4 * wide))));
+      out.push(when(start, forRange(at, resultLine, add(resultLine, int(4 * wide)), int(16), store('v128.store', get(at), op('f32x4.mul', load('v128.load', get(at)), keep)))));
+    }
+
+    /** Divides by the sums and writes the rows. */
+    function finish(): void {
+      const row = f.local('i32');
+      const body = e.scope(() => {
+        const out = e.segment;
+        const sum = named(f, 'v128', out, load('v128.load32_splat', add(sums, mul(get(row), int(4)))));
+        const inverse = named(f, 'v128', out, op('v128.andnot', op('f32x4.div', splat(f, 1), sum), op('f32x4.eq', sum, splat(f, 0))));
+        const logarithm = op('f32x4.add', load('v128.load32_splat', add(maxima, mul(get(row), int(4)))), log(f, out, sum));
+        const query = number(add(top, get(row)));
+        out.push(accessLane('v128.store32_lane', viewAddress(context.address(lse.slot), lse, [get(batch), get(head), query]), logarithm, 0));
+        writeRow(e, viewAddress(context.address(o.slot), o, [get(batch), query, get(head)]), viewBytes(o), D, add(result, mul(get(row), int(4 * wide))), inverse);
+      });
+      e.push(forRange(row, int(0), rows, int(1), body));
+    }
+  });
+  f.body.push(set(unit, thread), whileBelow(unit, int(B * H * blocks), int(threads), unitBody));
+}
+
+/** Writes D floats from `source`, times `factor`, as f32 or f16; `source` may be read up to the next multiple of four. */
+export function writeRow(e: Emitter, target: Code, bytes: number, D: number, source: Code, factor: Code): void {
+  const { f } = e, at = f.local('i32'), from = f.local('i32');
+  const value = (out: Segment, offset = 0): Code => {
+    const x = named(f, 'v128', out, op('f32x4.mul', load('v128.load', get(from), offset), factor));
+    return bytes === 2 ? floatToHalf(f, out, x) : x;
+  };
+  e.push([set(at, target), set(from, source)]);
+  const whole = Math.floor(D / 4) * 4;
+  if (whole) {
+    const body: Segment = [];
+    const x = value(body);
+    body.push(bytes === 2 ? accessLane('v128.store64_lane', get(at), x, 0) : store('v128.store', get(at), x), set(from, add(get(from), int(16))));
+    const stop = named(f, 'i32', e.segment, add(get(at), int(whole * bytes)));
+    e.push(whileBelow(at, stop, int(4 * bytes), body));
+  }
+  if (D % 4) {
+    const last: Segment = [];
+    const x = value(last);
+    for (let lane = 0; lane < D % 4; lane++) last.push(accessLane(bytes === 2 ? 'v128.store16_lane' : 'v128.store32_lane', get(at), x, lane, lane * bytes));
+    e.push(last);
+  }
+}

@@ -1,0 +1,188 @@
+/** Matrix products: packed panels, blocks that fit the caches, tiles of 4×8, and the stores' expressions over each finished block. */
+import type { DotKernel } from '@ashlar/tensor';
+import { add, call, forRange, get, int, load, minimum, mul, named, op, scaled, set, sub, when } from './code.js';
+import type { Code, FunctionBuilder, Local, ModuleBuilder, Segment } from './encoder.js';
+import { dotShape, threadGrid } from './dot-shape.js';
+import type { DotShape, Grid, Operand } from './dot-shape.js';
+import { Emitter, strideAlong } from './emitter.js';
+import { panelBytes, scratchOffset } from './layout.js';
+import type { CompiledKernel } from './loop.js';
+import { share, vectorLoop } from './nest.js';
+import { grain, packFunction } from './pack.js';
+import { emitSkinny, isSkinny } from './skinny.js';
+import { packedRows, tileColumns, tileRows, tilesFunction } from './tile.js';
+
+/** k is cut so that a panel of eight columns stays in the first-level cache, … */
+const cacheK = 256;
+/** … and packed in stretches of at most this. */
+const packK = 1024;
+const smallProduct = 40_000;
+
+const bytesOf = (operand: Operand): number => (operand.dtype === 'f16' ? 2 : 4);
+
+/** The function of a dot kernel, or undefined where there is nothing to compute. */
+export function compileDot(module: ModuleBuilder, kernel: DotKernel, threads: number): CompiledKernel | undefined {
+  if (kernel.m === 0 || kernel.n === 0 || kernel.batch.includes(0)) return undefined;
+  const shape = dotShape(kernel);
+  const { batch, rows, columns, k, a, b, stores, interner } = shape;
+  const batches = batch.reduce((product, { size }) => product * size, 1);
+  const oneThread = threads === 1 || batches * rows.size * columns.size * Math.max(k, 4) < smallProduct;
+  const key = `dot ${JSON.stringify([batch, rows, columns, k, a, b])} ${oneThread} ${stores.map((s) => `${s.slot}[${s.index.key}]=${s.value.id}`).join()} ${interner.key}`;
+  const f = module.once(key, () => module.define(kernel.name, ['i32', 'i32', ...interner.slots.map(() => 'i32' as const)], [], (builder) => {
+    emit(module, builder, shape, batches, oneThread ? 1 : threads);
+  }));
+  return { f, slots: interner.slots, oneThread };
+}
+
+/** What one thread works on: ranges of batch, row units and column units. */
+export interface Ranges { readonly batch: { start: Local; end: Local }; readonly rows: { start: Local; end: Local }; readonly columns: { start: Local; end: Local } }
+
+/** The ranges of a thread in a grid; threads beyond the grid return at once. */
+export function threadRanges(f: FunctionBuilder, thread: Code, grid: Grid, batches: number, rowUnits: number, columnUnits: number): Ranges {
+  const total = grid.batch * grid.rows * grid.columns;
+  f.body.push(when(op('i32.ge_u', thread, int(total)), op('return')));
+  const inRows = named(f, 'i32', f.body, op('i32.rem_u', op('i32.div_u', thread, int(grid.columns)), int(grid.rows)));
+  const inColumns = named(f, 'i32', f.body, op('i32.rem_u', thread, int(grid.columns)));
+  const inBatch = named(f, 'i32', f.body, op('i32.div_u', thread, int(grid.rows * grid.columns)));
+  return {
+    batch: share(f, f.body, inBatch, grid.batch, batches),
+    rows: share(f, f.body, inRows, grid.rows, rowUnits),
+    columns: share(f, f.body, inColumns, grid.columns, columnUnits),
+  };
+}
+
+/** Address of an operand's element at the current batch point, row or column `across` and k = `along`. */
+export function operandAddress(base: Code, operand: Operand, across: Code, along: Code): Code {
+  const bytes = bytesOf(operand);
+  return add(add(base, mul(across, int(operand.across * bytes))), mul(along, int(operand.along * bytes)));
+}
+
+/** Loops over a thread's batch points: binds the batch axes and gives each operand's address there. */
+export function batchLoop(e: Emitter, shape: DotShape, ranges: Ranges, build: (a: Code, b: Code) => void): void {
+  const { f } = e, position = f.local('i32');
+  const body = e.scope(() => {
+    const coordinates: Code[] = [];
+    const rest = f.local('i32');
+    e.push(set(rest, get(position)));
+    for (let i = shape.batch.length - 1; i >= 0; i--) {
+      const { axis, size } = shape.batch[i]!;
+      const value = f.local('i32');
+      e.push(set(value, i === 0 ? get(rest) : op('i32.rem_u', get(rest), int(size))));
+      if (i > 0) e.push(set(rest, op('i32.div_u', get(rest), int(size))));
+      e.bind(axis, value);
+      coordinates[i] = get(value);
+    }
+    const base = (operand: Operand): Code => named(f, 'i32', e.segment, coordinates.reduce<Code>(
+      (sum, at, i) => add(sum, mul(at, int(operand.batch[i]! * bytesOf(operand)))), add(get(e.slots[operand.slot]!), int(operand.offset * bytesOf(operand)))));
+    build(base(shape.a), base(shape.b));
+  });
+  e.push(forRange(position, get(ranges.batch.start), get(ranges.batch.end), int(1), body));
+}
+
+/**
+ * Runs the stores over rows [rowStart, rowEnd) and columns [columnStart, columnEnd) of a finished block; element
+ * (rowStart, columnStart) of the product is at `block`, rows `stride` bytes apart. Column bounds are multiples of 4, or the size.
+ */
+export function finishBlock(e: Emitter, shape: DotShape, block: Code, stride: Code, rowStart: Code, rowEnd: Code, columnStart: Code, columnEnd: Code): void {
+  const { f } = e, { rows, columns, stores } = shape;
+  const row = f.local('i32'), line = f.local('i32');
+  e.push(set(line, sub(block, mul(columnStart, int(4)))));
+  const body = e.scope(() => {
+    if (rows.axis >= 0) e.bind(rows.axis, row);
+    const axis = columns.axis >= 0 ? columns.axis : 27;
+    vectorLoop(e, axis, columns.size, 1, () => {
+      e.accumulator = () => load('v128.load', add(get(line), e.vectorOffset()));
+      const values = stores.map((store) => e.value(store.value));
+      stores.forEach((store, i) => { e.store(store, 0, values[i]!); });
+    }, { start: columnStart, end: columnEnd });
+    e.push(set(line, add(get(line), stride)));
+  });
+  e.push(forRange(row, rowStart, rowEnd, int(1), body));
+}
+
+/** Bytes between rows of the result where it can be written in place of a block: one plain f32 store, no edges. */
+function directStride({ stores, rows, columns }: DotShape): number | undefined {
+  const [store, more] = stores;
+  if (!store || more || store.stored !== 'f32' || store.value.kind !== 'accumulator') return undefined;
+  if (rows.size % tileRows || columns.size % tileColumns || strideAlong(store.index, columns.axis) !== 1) return undefined;
+  if (store.index.base < 0 || store.index.terms.some(({ atom, factor }) => atom.what.kind !== 'loop' || factor < 0)) return undefined;
+  const stride = strideAlong(store.index, rows.axis);
+  return stride === 'irregular' ? undefined : stride * 4;
+}
+
+function emit(module: ModuleBuilder, f: FunctionBuilder, shape: DotShape, batches: number, threads: number): void {
+  const e = new Emitter(module, f, shape.interner.slots.map((_, i) => f.param(i + 2)));
+  if (isSkinny(shape)) { emitSkinny(e, shape, batches, threads); return; }
+  const { rows, columns, k, a, b } = shape;
+  const rowPanels = Math.ceil(rows.size / tileRows), columnPanels = Math.ceil(columns.size / tileColumns);
+  const grid = threadGrid(threads, batches, rowPanels, columnPanels, tileRows, tileColumns);
+  const ranges = threadRanges(f, get(f.param(0)), grid, batches, rowPanels, columnPanels);
+  const scratch = (offset: number): Code => named(f, 'i32', f.body, add(get(f.param(1)), int(offset)));
+  const [aPanels, bPanels, block] = [scratch(scratchOffset.a), scratch(scratchOffset.b), scratch(scratchOffset.c)];
+
+  const depth = Math.max(1, Math.min(k, packK));
+  const columnBlock = Math.max(1, Math.min(columnPanels, 64, Math.floor(panelBytes.b / (4 * depth * tileColumns))));
+  const rowBlock = Math.max(1, Math.min(rowPanels, 32, Math.floor(panelBytes.a / (4 * depth * tileRows)), Math.floor(panelBytes.c / (4 * columnBlock * tileColumns * tileRows))));
+  const onePack = k <= packK;
+  const packA = packFunction(module, tileRows, grain(a.across, a.along), a.dtype);
+  const packB = packFunction(module, tileColumns, grain(b.across, b.along), b.dtype);
+  const tiles = tilesFunction(module, packedRows);
+  // With few rows the right operand is read once or twice: where it lies well, it is read in place.
+  const inPlace = rows.size < 16 && b.across === 1 && b.dtype === 'f32';
+  const direct = directStride(shape);
+
+  batchLoop(e, shape, ranges, (aBase, bBase) => {
+    const column = f.local('i32'), row = f.local('i32');
+    const columnBody = e.scope(() => {
+      const panels = named(f, 'i32', e.segment, minimum(int(columnBlock), sub(get(ranges.columns.end), get(column))));
+      const firstColumn = named(f, 'i32', e.segment, mul(get(column), int(tileColumns)));
+      const endColumn = named(f, 'i32', e.segment, minimum(int(columns.size), add(firstColumn, mul(panels, int(tileColumns)))));
+      const pack = (from: Code, length: Code): Code => (inPlace ? [] : call(packB, bPanels, operandAddress(bBase, b, firstColumn, from),
+        int(b.across * bytesOf(b)), int(b.along * bytesOf(b)), sub(endColumn, firstColumn), length));
+      if (onePack && k > 0) e.push(pack(int(0), int(k)));
+      const rowBody = e.scope(() => {
+        const height = named(f, 'i32', e.segment, minimum(int(rowBlock), sub(get(ranges.rows.end), get(row))));
+        const firstRow = named(f, 'i32', e.segment, mul(get(row), int(tileRows)));
+        const endRow = named(f, 'i32', e.segment, minimum(int(rows.size), add(firstRow, mul(height, int(tileRows)))));
+        const stride = direct === undefined ? named(f, 'i32', e.segment, mul(panels, int(4 * tileColumns))) : int(direct);
+        const target = direct === undefined ? block : directAddress(e, shape, firstRow, firstColumn);
+        multiply(e, { target, stride, panels, height, firstRow, endRow, firstColumn });
+        if (direct === undefined) finishBlock(e, shape, block, stride, firstRow, endRow, firstColumn, endColumn);
+      });
+      e.push(forRange(row, get(ranges.rows.start), get(ranges.rows.end), int(rowBlock), rowBody));
+
+      function multiply(at: Emitter, block: { target: Code; stride: Code; panels: Code; height: Code; firstRow: Code; endRow: Code; firstColumn: Code }): void {
+        const out: Segment = at.segment;
+        if (k === 0) {
+          out.push(call(tiles, aPanels, bPanels, block.target, block.stride, block.height, block.panels, int(0), int(0), int(0), int(0), int(0)));
+          return;
+        }
+        const start = f.local('i32'), from = f.local('i32');
+        const body: Segment = [];
+        const length = onePack ? int(k) : named(f, 'i32', body, minimum(int(packK), sub(int(k), get(start))));
+        if (!onePack) body.push(pack(get(start), length));
+        body.push(call(packA, aPanels, operandAddress(aBase, a, block.firstRow, get(start)), int(a.across * bytesOf(a)), int(a.along * bytesOf(a)), sub(block.endRow, block.firstRow), length));
+        const inner: Segment = [];
+        const steps = named(f, 'i32', inner, minimum(int(cacheK), sub(length, get(from))));
+        const bAt = inPlace ? operandAddress(bBase, b, block.firstColumn, add(get(start), get(from))) : add(bPanels, scaled(get(from), 4 * tileColumns));
+        const bPanel = inPlace ? int(4 * tileColumns) : scaled(length, 4 * tileColumns);
+        inner.push(call(tiles, add(aPanels, scaled(get(from), 4 * tileRows)), bAt, block.target, block.stride, block.height, block.panels,
+          steps, scaled(length, 4 * tileRows), bPanel, int(inPlace ? b.along * 4 : 4 * tileColumns), op('i32.or', get(start), get(from))));
+        body.push(forRange(from, int(0), length, int(cacheK), inner));
+        out.push(forRange(start, int(0), int(k), int(packK), body));
+      }
+    });
+    e.push(forRange(column, get(ranges.columns.start), get(ranges.columns.end), int(columnBlock), columnBody));
+  });
+}
+
+/** Address of element (row, column) of the result at the current batch point, for a store that may be written directly. */
+function directAddress(e: Emitter, { stores, rows, columns }: DotShape, row: Code, column: Code): Code {
+  const { index, slot } = stores[0]!;
+  return named(e.f, 'i32', e.segment, index.terms.reduce<Code>((sum, { atom, factor }) => {
+    if (atom.what.kind !== 'loop') throw new Error('dot: a direct store has a plain index');
+    const { axis } = atom.what;
+    const value = axis === rows.axis ? row : axis === columns.axis ? column : e.axis(axis);
+    return add(sum, mul(value, int(4 * factor)));
+  }, add(get(e.slots[slot]!), int(4 * index.base))));
+}

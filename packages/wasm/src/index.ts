@@ -1,0 +1,3 @@
+export { wasm } from './device.js';
+export type { WasmOptions } from './device.js';
+export type { EmitContext, WasmKernel } from './fused.js';
