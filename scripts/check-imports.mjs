@@ -72,7 +72,7 @@ export function importProblems({ group, name, file, source, manifest }) {
       if (ours !== undefined && ours !== name && group === 'packages' && !isTest && !lower.has(ours)) {
         problems.push(`${at}: ${name} may import ${[...lower].join(', ') || 'nothing'}`);
       }
-      const known = isTest && (imported === 'vitest' || imported === 'fast-check');
+      const known = isTest && (imported === 'vitest' || imported === 'fast-check' || ours !== undefined); // the root brings these to every test
       if (ours !== name && !known && !(imported in declared)) problems.push(`${at}: package.json does not declare it`);
     }
   }
