@@ -14,7 +14,7 @@ import { combine, identity } from './operations.js';
 export interface CompiledKernel {
   readonly f: FunctionBuilder;
   readonly slots: readonly Slot[];
-  /** Too small to divide: one thread calls it. */
+  /** Too small to divide: one thread, whichever, calls it as thread 0. */
   readonly oneThread: boolean;
 }
 

@@ -38,7 +38,7 @@ export function planModule(plan: Plan, options: ModuleOptions, address: (slot: S
     let turn = 0;
     calls.forEach(({ compiled, barrier: needed }, i) => {
       if (needed && i > 0) f.body.push(wait());
-      const invoke = call(compiled.f, thread, scratch, ...compiled.slots.map((slot) => int(address(slot))));
+      const invoke = call(compiled.f, compiled.oneThread ? int(0) : thread, scratch, ...compiled.slots.map((slot) => int(address(slot))));
       f.body.push(compiled.oneThread && threads > 1 ? when(op('i32.eq', thread, int(turn++ % threads)), invoke) : invoke);
     });
     f.body.push(wait());
