@@ -38,7 +38,8 @@ export interface VariableOptions {
 export class Variable {
   readonly shape: Shape;
   readonly dtype: DType;
-  readonly name: string;
+  /** For error messages and files; whoever owns the variable may give it a better one. */
+  name: string;
   #host: TypedArray | undefined;
   #storage: Storage | undefined;
 

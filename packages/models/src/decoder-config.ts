@@ -1,0 +1,83 @@
+import { z } from 'zod';
+import { catalogue, type PartKind } from './catalogue.js';
+import { closedObject, parseConfig } from './config-errors.js';
+import { decoder, type Decoder } from './decoder.js';
+
+type Catalogue = typeof catalogue;
+/** A part of a config: its type and options. */
+export type PartConfig<Kind extends PartKind> = { [Type in keyof Catalogue[Kind] & string]: { readonly type: Type } & PartOptions<Catalogue[Kind][Type]> }[keyof Catalogue[Kind] & string];
+type PartOptions<Entry> = Entry extends { readonly options: infer Shape extends z.ZodRawShape } ? (keyof Shape extends never ? unknown : z.output<z.ZodObject<Shape>>) : never;
+
+/** A part by its type with options, or by its type's name alone where no option is required. */
+function partSchema<Kind extends PartKind>(kind: Kind): z.ZodType<PartConfig<Kind>, PartConfig<Kind> | string> {
+  const types = Object.entries<{ options: z.ZodRawShape; summary: string; paper: string }>(catalogue[kind]);
+  const names = types.map(([type]) => type);
+  const objects = types.map(([type, { options, summary, paper }]) => closedObject({ type: z.literal(type), ...options }).describe(`${summary}. ${paper}`));
+  const full = z.discriminatedUnion('type', objects as [typeof objects[0]], { error: ({ input }) => unknownType(kind, (input as { type?: unknown } | undefined)?.type, names) });
+  const short = types.filter(([, { options }]) => z.object(options).safeParse({}).success).map(([type]) => type);
+  if (short.length === 0) return full as unknown as z.ZodType<PartConfig<Kind>, PartConfig<Kind> | string>;
+  const named = z.enum(short, { error: ({ input }) => (typeof input === 'string' && names.includes(input) ? `${input} has options that it needs: write { "type": ${JSON.stringify(input)}, … }` : unknownType(kind, input, names)) });
+  return z.union([named, full]) as unknown as z.ZodType<PartConfig<Kind>, PartConfig<Kind> | string>;
+}
+
+const unknownType = (kind: string, got: unknown, names: readonly string[]): string => `${kind} must be of type ${names.join(', ')}, got ${JSON.stringify(got) ?? 'nothing'}`;
+
+const count = (): z.ZodInt => z.int().min(1);
+const rate = (): z.ZodNumber => z.number().min(0).lt(1);
+
+/** The schema of a decoder's config. Axis letters: V vocabulary, C width, L depth. */
+export const decoderSchema = closedObject({
+  modelType: z.literal('decoder'),
+  vocabulary: count().describe('V, number of tokens.'),
+  width: count().describe('C, width of the residual stream.'),
+  depth: count().describe('L, pairs of attention and feed-forward.'),
+  maxLength: count().optional().describe('The longest sequence, in tokens.'),
+  attention: partSchema('attention'),
+  positional: partSchema('positional'),
+  norm: partSchema('norm'),
+  residual: partSchema('residual').default({ type: 'preNorm' }).describe('Default preNorm.'),
+  feedForward: partSchema('feedForward'),
+  bias: z.boolean().default(false).describe('Whether linear layers and norms have a bias; parts may say otherwise.'),
+  tiedHead: z.boolean().default(true).describe('Whether the output head is the token embedding.'),
+  dropout: z.union([rate(), closedObject({ embedding: rate().optional(), attention: rate().optional(), residual: rate().optional() })]).default(0)
+    .describe('Rates of dropout in training: one for all, or each.'),
+  initialisation: closedObject({
+    std: z.number().min(0).optional().describe('Standard deviation of weights and tables; default 0.02.'),
+    scaledResidual: z.boolean().optional().describe('Whether weights that end a sublayer begin with std / √(2 depth); default true.'),
+  }).optional(),
+});
+
+/** A decoder's config as people write it. */
+export type DecoderConfigInput = z.input<typeof decoderSchema>;
+/** A decoder's config with its defaults filled in. */
+export type DecoderConfig = z.output<typeof decoderSchema>;
+
+/** Checks a config and fills in its defaults. @throws {ConfigError} with a line for each problem. */
+export function parseDecoderConfig(config: unknown, name?: string): DecoderConfig {
+  const parsed = parseConfig(decoderSchema, config, name);
+  const kinds = Object.keys(catalogue) as PartKind[];
+  return { ...parsed, ...Object.fromEntries(kinds.map((kind) => [kind, typeof parsed[kind] === 'string' ? { type: parsed[kind] } : parsed[kind]])) };
+}
+
+/** The part that a checked config names. */
+function part<Kind extends PartKind>(kind: Kind, { type, ...options }: PartConfig<Kind>): ReturnType<Catalogue[Kind][keyof Catalogue[Kind]] extends { create(options: never): infer Part } ? () => Part : never> {
+  const entries = catalogue[kind] as unknown as Record<string, { create(options: unknown): never }>;
+  return entries[type]!.create(options);
+}
+
+/**
+ * The model that a config describes.
+ * @param options.seed Of the first weights; default 0.
+ * @throws {ConfigError | CombinationError | RangeError} where the config is wrong, or its parts do not fit together.
+ */
+export function build(config: DecoderConfigInput, { seed = 0 }: { readonly seed?: number } = {}): Decoder {
+  const { modelType: _, attention, positional, norm, residual, feedForward, ...rest } = parseDecoderConfig(config);
+  return decoder({
+    ...rest, seed,
+    attention: part('attention', attention), positional: part('positional', positional), norm: part('norm', norm),
+    residual: part('residual', residual), feedForward: part('feedForward', feedForward),
+  });
+}
+
+/** The published JSON Schema of a decoder's config. */
+export const decoderJsonSchema = (): z.core.JSONSchema.BaseSchema => z.toJSONSchema(decoderSchema, { io: 'input' });

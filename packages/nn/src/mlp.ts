@@ -1,0 +1,41 @@
+import type { Tensor } from '@ashlar/tensor';
+import { activationOf, type ActivationName } from './activations.js';
+import type { FeedForward, FeedForwardSite, FeedForwardVariant } from './contracts.js';
+import { dropout } from './dropout.js';
+import { Linear } from './linear.js';
+import { Module } from './module.js';
+import { requireCount } from './require-count.js';
+
+export interface MlpOptions {
+  /** Default `gelu`. */
+  readonly activation?: ActivationName;
+  /** F; default 4 C. */
+  readonly hidden?: number;
+  /** Default: that of the model. */
+  readonly bias?: boolean;
+}
+
+class Mlp extends Module implements FeedForward {
+  readonly up: Linear;
+  readonly down: Linear;
+  readonly #activation: (x: Tensor) => Tensor;
+  readonly #dropout: number;
+
+  constructor(site: FeedForwardSite, { activation = 'gelu', hidden = 4 * site.width, bias = site.bias }: MlpOptions) {
+    super();
+    this.up = new Linear({ inputs: site.width, outputs: hidden, bias, initializer: site.initializers.weight });
+    this.down = new Linear({ inputs: hidden, outputs: site.width, bias, initializer: site.initializers.residual });
+    this.#activation = activationOf('mlp', activation);
+    this.#dropout = site.dropout;
+  }
+
+  forward(x: Tensor): Tensor { return dropout(this.down.forward(this.#activation(this.up.forward(x))), this.#dropout); }
+  flopsPerToken(): number { return this.up.flops + this.down.flops; }
+}
+
+/** Two layers: activation(x U) D, with U [C → F] and D [F → C]; x [..., C]. Dropout on the result. */
+export function mlp(options: MlpOptions = {}): FeedForwardVariant {
+  if (options.activation !== undefined) activationOf('mlp', options.activation);
+  if (options.hidden !== undefined) requireCount('mlp', 'hidden', options.hidden);
+  return { contract: 'feedForward/1', name: 'mlp', build: (site) => new Mlp(site, options) };
+}

@@ -1,0 +1,2 @@
+export { learned, type LearnedOptions } from './learned.js';
+export { rotary, type RotaryLayout, type RotaryOptions } from './rotary.js';

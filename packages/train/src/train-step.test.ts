@@ -1,0 +1,91 @@
+import { describe, expect, test } from 'vitest';
+import { reference } from '@ashlar/tensor/reference';
+import { build } from '@ashlar/models';
+import { adamW, cosine } from '@ashlar/optim';
+import { trainStep, type StepBatch } from './train-step.js';
+
+const model = (dropout = 0) => build({
+  modelType: 'decoder', vocabulary: 11, width: 8, depth: 2, maxLength: 6, dropout,
+  attention: { type: 'multiHead', heads: 2 }, positional: 'learned', norm: 'layerNorm', feedForward: { type: 'mlp', hidden: 16 },
+}, { seed: 3 });
+
+/** Counts upward from a place that depends on the step: something to learn. */
+function batchAt(step: number, rows = 4): StepBatch {
+  const tokens = Int32Array.from({ length: rows * 6 }, (_, i) => (step * 5 + Math.floor(i / 6) * 3 + (i % 6)) % 11);
+  return { tokens, targets: tokens.map((token) => (token + 1) % 11), shape: [rows, 6] };
+}
+const optimizer = () => adamW({ learningRate: cosine({ peak: 0.02, warmup: 2, steps: 40 }), betas: [0.9, 0.95], weightDecay: 0.1 });
+const losses = async (step: ReturnType<typeof trainStep>, count: number): Promise<number[]> => {
+  const all: number[] = [];
+  for (let i = 0; i < count; i++) all.push(await step(batchAt(step.count)).loss.item());
+  return all;
+};
+
+describe('a training step', () => {
+  test('learns, and compiles once', async () => {
+    const step = trainStep({ model: model(), device: reference(), optimizer: optimizer(), clip: 1 });
+    const all = await losses(step, 30);
+    expect(all[0]).toBeCloseTo(Math.log(11), 1);
+    expect(all.at(-1)).toBeLessThan(0.7 * all[0]!);
+    expect(step.count).toBe(30);
+    expect(step.compilations.length).toBe(1);
+    expect(step.learningRate).toBeCloseTo(cosine({ peak: 0.02, warmup: 2, steps: 40 })(30), 12);
+  });
+
+  test('a batch in parts gives the gradients of the whole, also where tokens count unequally', async () => {
+    const batch = batchAt(0), targets = (batch.targets as Int32Array).map((target, i) => (i < 8 ? -1 : target));
+    const weights = Float32Array.from({ length: 24 }, (_, i) => (i % 5) / 2);
+    for (const given of [{ ...batch, targets }, { ...batch, targets, weights }] as StepBatch[]) {
+      const results = [];
+      for (const microBatches of [1, 2, 4]) {
+        const { loss, gradNorm } = trainStep({ model: model(), device: reference(), optimizer: optimizer(), microBatches })(given);
+        results.push([await loss.item(), await gradNorm.item()]);
+      }
+      for (const [loss, norm] of results) {
+        expect(loss).toBeCloseTo(results[0]![0]!, 6);
+        expect(norm).toBeCloseTo(results[0]![1]!, 6);
+      }
+    }
+  });
+
+  test('recomputing layers changes nothing, dropout included', async () => {
+    const run = (recompute: boolean) => losses(trainStep({ model: model(0.3), device: reference(), optimizer: optimizer(), recompute, seed: 5 }), 4);
+    const kept = await run(false);
+    expect(await run(true)).toEqual(kept);
+  });
+
+  test('dropout depends on the seed and the step alone', async () => {
+    const run = (seed: number, dropout: number) => losses(trainStep({ model: model(dropout), device: reference(), optimizer: optimizer(), seed }), 3);
+    const first = await run(1, 0.3);
+    expect(await run(1, 0.3)).toEqual(first);
+    expect(await run(2, 0.3)).not.toEqual(first);
+    expect(await run(1, 0)).not.toEqual(first);
+  });
+
+  test('restored from its state it goes on as if it had not stopped', async () => {
+    const whole = await losses(trainStep({ model: model(0.2), device: reference(), optimizer: optimizer(), seed: 9 }), 8);
+    const before = trainStep({ model: model(0.2), device: reference(), optimizer: optimizer(), seed: 9 });
+    await losses(before, 5);
+    const contents = async (variables: typeof before.state.optimizer) => new Map(await Promise.all([...variables].map(async ([name, variable]) => [name, await variable.read()] as const)));
+    const state = { count: before.state.count, parameters: await contents(before.state.parameters), optimizer: await contents(before.state.optimizer) };
+    const after = trainStep({ model: model(0.2), device: reference(), optimizer: optimizer(), seed: 9 });
+    after.restore(state);
+    // The reference device computes in f64 and hands out f32, so the state is rounded once.
+    for (const [i, loss] of (await losses(after, 3)).entries()) expect(loss).toBeCloseTo(whole[5 + i]!, 4);
+    expect(after.count).toBe(8);
+
+    const [name] = state.optimizer.keys();
+    expect(() => after.restore({ ...state, optimizer: new Map([...state.optimizer].slice(1)) })).toThrow(`restore: optimizer lacks ${name}`);
+    expect(() => after.restore({ ...state, optimizer: new Map([...state.optimizer, ['extra', new Float32Array(1)]]) })).toThrow('restore: optimizer has extra');
+    expect(() => after.restore({ ...state, optimizer: new Map([...state.optimizer, [name!, new Float32Array(1)]]) })).toThrow('elements, got 1');
+  });
+
+  test('wrong options and batches are refused', () => {
+    const options = { model: model(), device: reference(), optimizer: optimizer() };
+    expect(() => trainStep({ ...options, clip: 0 })).toThrow('clip must be greater than 0, got 0');
+    expect(() => trainStep({ ...options, microBatches: 0 })).toThrow('microBatches must be a whole number from 1');
+    expect(() => trainStep({ ...options, microBatches: 3 })(batchAt(0))).toThrow('microBatches must divide the rows of a batch (4), got 3');
+    expect(() => trainStep(options)({ ...batchAt(0), targets: new Int32Array(12) } as StepBatch)).toThrow('12 elements do not fill [4, 6]');
+    expect(() => trainStep(options)({ tokens: new Int32Array(28), targets: new Int32Array(28), shape: [4, 7] })).toThrow('up to 6 tokens (maxLength), got 7');
+  });
+});
