@@ -44,5 +44,9 @@ export function defineFused<A extends Attributes>(definition: FusedDefinition<A>
   if (registry.has(definition.name)) throw new Error(`defineFused: '${definition.name}' is defined already`);
   const op = definition as unknown as FusedOp;
   registry.set(definition.name, op);
-  return (inputs, attributes) => fused(op, inputs.map((input) => input.node), attributes).map((node) => new Tensor(node));
+  return (inputs, attributes) => applyFused(op, inputs, attributes);
 }
+
+/** The results of a fused operation. */
+export const applyFused = (op: FusedOp, inputs: readonly Tensor[], attributes: Attributes): Tensor[] =>
+  fused(op, inputs.map((input) => input.node), attributes).map((node) => new Tensor(node));

@@ -1,10 +1,10 @@
 export { bytesPerElement, decode, encode, fromHalf, hostArray, isFloat, isInteger, toHalf, type DType, type TypedArray } from './dtype.js';
-export { Tensor, arange, assign, concat, full, ones, read, scalar, scatterAdd, stack, tensor, where, zeros, type Axes, type ReduceOptions, type TensorLike } from './tensor.js';
+export { Tensor, arange, assign, concat, fromStorage, full, ones, read, scalar, scatterAdd, stack, tensor, where, zeros, type Axes, type ReduceOptions, type TensorLike } from './tensor.js';
 export { Variable, type VariableOptions } from './variable.js';
 export { checkpoint, grad, gradients, valueAndGrad } from './autodiff.js';
 export { jit, type Compilation, type JitOptions, type Jitted, type Tree } from './jit.js';
 export { foldKey, hostRandom, randomBits, randomKey, randomNormal, randomUniform, threefry } from './random.js';
-export { defineFused, fusedOps, type Attributes, type FusedDefinition, type FusedOp } from './fused.js';
+export { applyFused, defineFused, fusedOps, type Attributes, type FusedDefinition, type FusedOp } from './fused.js';
 export { ShapeError, broadcastShapes, sizeOf, type Node, type Op, type Shape } from './node.js';
 export type { Device, DeviceCounters, Executable, Storage } from './device.js';
 export type { Graph } from './graph.js';

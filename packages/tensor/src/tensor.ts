@@ -1,6 +1,6 @@
 /** The tensor that users write with: a lazy, immutable handle on a graph node. */
 import { decode, encode, isFloat, type DType, type TypedArray } from './dtype.js';
-import type { Device } from './device.js';
+import type { Device, Storage } from './device.js';
 import type { BinaryOp, ReduceOp, UnaryOp } from './kernel.js';
 import * as n from './node.js';
 import type { Node, Shape } from './node.js';
@@ -258,6 +258,12 @@ function fromData(data: TypedArray, shape: Shape, dtype: DType): Tensor {
   if (n.sizeOf(shape) !== data.length) throw new n.ShapeError(`tensor: ${data.length} elements do not fill ${n.show(shape)}`);
   return new Tensor(n.leaf({ kind: 'data', data }, shape, dtype));
 }
+
+/** A tensor of what a storage holds. */
+export const fromStorage = (storage: Storage, shape: Shape): Tensor => {
+  if (n.sizeOf(shape) !== storage.size) throw new n.ShapeError(`fromStorage: ${storage.size} elements do not fill ${n.show(shape)}`);
+  return new Tensor(n.leaf({ kind: 'storage', storage }, shape, storage.dtype));
+};
 
 export const full = (shape: Shape, value: number, dtype: DType = 'f32'): Tensor => scalar(value, dtype).broadcastTo(shape);
 export const zeros = (shape: Shape, dtype: DType = 'f32'): Tensor => full(shape, 0, dtype);

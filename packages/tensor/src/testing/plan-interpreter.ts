@@ -21,12 +21,11 @@ export class PlanDevice implements Device {
   readonly description = 'plan interpreter';
   readonly dtypes: ReadonlySet<DType> = new Set<DType>(['f32', 'f16', 'i32', 'u32', 'bool']);
   readonly counters: DeviceCounters = { bytes: 0, peakBytes: 0, allocations: 0, pipelines: 0, bindGroups: 0, submits: 0, runs: 0 };
-  plans: Plan[] = [];
-  constructor(readonly passes: PassOptions = {}) {}
+  /** `mutate` changes plans before they run: the conformance kit is tested with plans that are wrong. */
+  constructor(readonly passes: PassOptions = {}, readonly mutate: (plan: Plan) => Plan = (plan) => plan) {}
   allocate(dtype: DType, size: number): PlanStorage { return new PlanStorage(this, dtype, size); }
   compile(graph: Graph, options?: PassOptions): Executable {
-    const plan = buildPlan(graph, { device: this, fused: () => undefined }, { ...this.passes, ...options });
-    this.plans.push(plan);
+    const plan = this.mutate(buildPlan(graph, { device: this, fused: () => undefined }, { ...this.passes, ...options }));
     return {
       plan,
       run: (inputs) => {
