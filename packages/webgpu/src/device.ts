@@ -2,6 +2,7 @@
 import { buildPlan, type Device, type DeviceCounters, type DType, type Executable, type Graph, type PassOptions, type Plan } from '@ashlar/tensor';
 import { DeviceLostError, OutOfMemoryError, ValidationError } from './errors.js';
 import { compilePlan } from './executable.js';
+import { FusedKernels } from './fused.js';
 import { Memory } from './memory.js';
 import type { AdapterClass, Target } from './program.js';
 import { PipelineCache } from './pipelines.js';
@@ -43,6 +44,7 @@ export class WebgpuDevice implements Device {
   readonly adapter: AdapterDescription;
   readonly target: Target;
   readonly memory: Memory;
+  readonly fused: FusedKernels;
   readonly pipelines: PipelineCache;
   readonly submissions: Submissions;
   readonly readback: Readback;
@@ -58,6 +60,7 @@ export class WebgpuDevice implements Device {
     this.#onClose = parts.onClose;
     this.description = `WebGPU on ${parts.adapter.name} (${parts.target.adapterClass === 'cpu' ? 'software adapter' : 'hardware adapter'})`;
     this.dtypes = new Set<DType>(parts.target.half ? ['f32', 'f16', 'i32', 'u32', 'bool'] : ['f32', 'i32', 'u32', 'bool']);
+    this.fused = new FusedKernels(this.target);
     this.memory = new Memory(this.gpu, this.counters, parts.poison);
     this.pipelines = new PipelineCache(this.gpu, this.counters);
     this.submissions = new Submissions(this.gpu, this.memory, parts.patient);
@@ -111,7 +114,7 @@ export class WebgpuDevice implements Device {
 
   compile(graph: Graph, options?: PassOptions): Executable {
     this.check();
-    return this.compilePlan(buildPlan(graph, { device: this, fused: () => undefined }, options));
+    return this.compilePlan(buildPlan(graph, { device: this, fused: (request) => this.fused.request(request) }, options));
   }
 
   /** Turns a plan into shaders. */

@@ -29,7 +29,7 @@ export class WebgpuExecutable implements Executable {
     this.#memory = new PlanMemory(device.memory, plan);
     const { locate, temporary } = this.#memory;
     const programs = plan.steps.flatMap((step, index) => {
-      const made = kernelPrograms({ target: device.target, locate, temporary }, step.kernel);
+      const made = kernelPrograms({ target: device.target, locate, temporary }, step.kernel, device.fused);
       this.#memory.endKernel();
       return made.map((program) => ({ program, step: index }));
     });

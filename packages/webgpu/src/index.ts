@@ -3,3 +3,4 @@ export { WebgpuDevice, type AdapterDescription, type WebgpuCounters } from './de
 export { describeAdapter } from './adapter.js';
 export { DeviceLostError, OutOfMemoryError, ValidationError } from './errors.js';
 export type { AdapterClass, CompileContext, Program, Target } from './program.js';
+export type { WebgpuKernel } from './fused.js';

@@ -1,0 +1,4 @@
+import { testBackend } from '@ashlar/conformance';
+import { webgpu } from './index.js';
+
+testBackend('webgpu', () => webgpu(), { programs: 30 });

@@ -1,0 +1,94 @@
+/**
+ * Streaming attention: softmax(scale · q kᵀ) v without a T × S matrix (Dao et al. 2022, arXiv 2205.14135).
+ *
+ * A thread holds one query and its running maximum, sum and result, and takes four keys a turn. On processors it reads
+ * keys from memory; on GPUs the 64 queries of a workgroup share tiles of keys and values in workgroup memory.
+ */
+import type { FusedKernel, View } from '@ashlar/tensor';
+import { declareChunks, lanes, overChunks, RowSource, RowTarget } from './attention-rows.js';
+import { attentionShape, type AttentionShape } from './attention-shape.js';
+import { SlotUses } from './bindings.js';
+import { Body, floatLiteral } from './emitter.js';
+import { storeScalar } from './expression.js';
+import { assemble, bindingsFor, fold, type CompileContext, type Program } from './program.js';
+import { forEachTile, type TiledRows } from './attention-tiles.js';
+
+export function attentionPrograms(context: CompileContext, kernel: FusedKernel): Program[] {
+  const shape = attentionShape(kernel.inputs, kernel.attributes), { B, H, G, T, D } = shape;
+  if (B * H * T === 0) return [];
+  const [q, k, v] = kernel.inputs as [View, View, View];
+  const [o, lse] = kernel.outputs as [View, View];
+  const uses = new SlotUses(true);
+  for (const { slot } of [q, k, v]) uses.read(slot);
+  uses.write(o.slot, D % 4 !== 0);
+  uses.write(lse.slot, true);
+  const bindings = bindingsFor(context, uses), body = new Body();
+  const queries = new RowSource(q, bindings.of(q.slot)), keys = new RowSource(k, bindings.of(k.slot)), values = new RowSource(v, bindings.of(v.slot));
+  const chunks = Math.ceil(D / 4), onGpu = context.target.adapterClass === 'gpu';
+  const grid = declareRow(body, onGpu, B, H, T);
+
+  body.line(`let keyHead = head / ${H / G};`);
+  body.line(`let queryAt = ${queries.start('batch', 'head', 'position')};`);
+  declareChunks(body, 'q', chunks, (c) => `${queries.chunk('queryAt', c)} * ${floatLiteral(shape.scale)}`);
+  declareChunks(body, 'o', chunks);
+  body.line('var largest = -3.0e38f;');
+  body.line('var sum = 0.0f;');
+  const module = forEachTile(context, body, {
+    prefix: 'key', count: shape.S, chunks, first: '0', end: keyEnd(shape, 'position'), groupEnd: keyEnd(shape, `min(tileFirst + 63, ${T - 1})`), onGpu,
+    sources: [{ name: 'k', source: keys, batch: 'batch', head: 'keyHead' }, { name: 'v', source: values, batch: 'batch', head: 'keyHead' }],
+  }, (rows) => forwardTurn(body, chunks, rows));
+  const result = body.bind('select(0.0f, 1.0f / sum, sum > 0.0f)');
+  body.block(onGpu ? 'if (isRow)' : '', () => {
+    new RowTarget(bindings.of(o.slot), D).store(body, `((batch * ${T} + position) * ${H} + head) * ${D}`, chunks, (c) => `o[${c}] * ${result}`);
+    const bits = body.bind('0xff800000u');
+    body.line(storeScalar(bindings.of(lse.slot), `(batch * ${H} + head) * ${T} + position`, `select(bitcast<f32>(${bits}), largest + log(max(sum, 1.0e-37f)), sum > 0.0f)`));
+  });
+  return [assemble({ label: kernel.name, body, bindings: bindings.list, workgroups: grid.workgroups, workgroupSize: [grid.size, 1], module })];
+}
+
+/** One past the last key that a query sees. */
+export const keyEnd = ({ causal, T, S }: AttentionShape, position: string): string => (causal ? `clamp(${position} + ${S - T + 1}, 0, ${S})` : String(S));
+
+/**
+ * Declares `batch`, `head` and `position` of this thread's row among batches × heads × length. On GPUs a workgroup's
+ * rows are 64 neighbours of one head from `tileFirst`; where the length is no multiple, threads past its end repeat the
+ * last row (`isRow` is false) so that all reach the barriers.
+ */
+export function declareRow(body: Body, onGpu: boolean, batches: number, heads: number, length: number): { readonly workgroups: readonly [number, number, number]; readonly size: number } {
+  const size = onGpu ? 64 : 8;
+  if (onGpu) {
+    const tiles = Math.ceil(length / size), grid = fold(tiles * heads * batches);
+    body.line(`let tile = ${grid.group};`);
+    body.line(`if (tile >= ${tiles * heads * batches}) { return; }`);
+    body.line(`let tileFirst = (tile % ${tiles}) * ${size};`);
+    body.line(`let wanted = tileFirst + i32(local.x);`);
+    body.line(`let isRow = wanted < ${length};`);
+    body.line(`let position = min(wanted, ${length - 1});`);
+    body.line(`let head = (tile / ${tiles}) % ${heads};`);
+    body.line(`let batch = tile / ${tiles * heads};`);
+    return { workgroups: grid.workgroups, size };
+  }
+  const grid = fold(Math.ceil((batches * heads * length) / size));
+  body.line(`let thread = ${grid.group} * ${size} + i32(local.x);`);
+  body.line(`if (thread >= ${batches * heads * length}) { return; }`);
+  body.line(`let position = thread % ${length};`);
+  body.line(`let head = (thread / ${length}) % ${heads};`);
+  body.line(`let batch = thread / ${length * heads};`);
+  return { workgroups: grid.workgroups, size };
+}
+
+/** Four keys: scores, new maximum, what that makes of the sums so far, and the keys' part. */
+function forwardTurn(body: Body, chunks: number, rows: TiledRows): void {
+  for (let j = 0; j < 4; j++) body.line(`var s${j} = 0.0f;`);
+  overChunks(body, chunks, (c) => { for (let j = 0; j < 4; j++) body.line(`s${j} += dot(q[${c}], ${rows.chunk('k', j, c)});`); });
+  body.line(`let visible = ${rows.visible};`);
+  body.line('let score = select(vec4<f32>(-3.0e38f), vec4<f32>(s0, s1, s2, s3), visible);');
+  body.line('let top = max(largest, max(max(score.x, score.y), max(score.z, score.w)));');
+  body.line('let shrink = exp(largest - top);');
+  body.line('let weight = select(vec4<f32>(0.0), exp(score - vec4<f32>(top)), visible);');
+  body.line('largest = top;');
+  body.line('sum = sum * shrink + dot(weight, vec4<f32>(1.0));');
+  overChunks(body, chunks, (c) => {
+    body.line(`o[${c}] = o[${c}] * shrink + ${lanes.map((lane, j) => `weight.${lane} * ${rows.chunk('v', j, c)}`).join(' + ')};`);
+  });
+}
