@@ -4,3 +4,5 @@ export { describeAdapter } from './adapter.js';
 export { DeviceLostError, OutOfMemoryError, ValidationError } from './errors.js';
 export type { AdapterClass, CompileContext, Program, Target } from './program.js';
 export type { WebgpuKernel } from './fused.js';
+export { profile, type KernelTime } from './profile.js';
+export type { WebgpuExecutable } from './executable.js';
