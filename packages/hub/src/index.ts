@@ -4,3 +4,4 @@ export { safetensorsBytes, safetensorsChunks, type Metadata, type NamedTensors }
 export { describeHuggingFaceConfig, HuggingFaceConfigError, type Activation, type DecoderDescription } from './hugging-face-config.js';
 export { tensorSources, type TensorRole, type TensorSource } from './hugging-face-tensors.js';
 export { huggingFaceWeights, type TensorFiles } from './hugging-face-weights.js';
+export { decoderConfig, decoderFromHuggingFace, parameterPlace, parametersOf, type ParameterPlace } from './hugging-face-decoder.js';

@@ -67,10 +67,10 @@ function part<Kind extends PartKind>(kind: Kind, { type, ...options }: PartConfi
 
 /**
  * The model that a config describes.
- * @param options.seed Of the first weights; default 0.
+ * @param options.seed Of the first weights; default 0. `none`: they are 0, to be written by `load`.
  * @throws {ConfigError | CombinationError | RangeError} where the config is wrong, or its parts do not fit together.
  */
-export function build(config: DecoderConfigInput, { seed = 0 }: { readonly seed?: number } = {}): Decoder {
+export function build(config: DecoderConfigInput, { seed = 0 }: { readonly seed?: number | 'none' } = {}): Decoder {
   const { modelType: _, attention, positional, norm, residual, feedForward, ...rest } = parseDecoderConfig(config);
   return decoder({
     ...rest, seed,

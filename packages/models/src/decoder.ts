@@ -46,8 +46,8 @@ export interface DecoderOptions {
   /** Default 0. */
   readonly dropout?: number | DropoutRates;
   readonly initialisation?: Initialisation;
-  /** Of the first weights; default 0. */
-  readonly seed?: number;
+  /** Of the first weights; default 0. `none`: they are 0, to be written by `load`. */
+  readonly seed?: number | 'none';
 }
 
 class Block extends Module {
@@ -106,7 +106,8 @@ export class Decoder extends Module {
     this.#vocabulary = vocabulary;
     this.#maxLength = options.maxLength ?? this.positional.maxLength;
     this.#embeddingDropout = rates.embedding;
-    this.initialize(options.seed ?? 0);
+    if (options.seed === 'none') this.nameParameters();
+    else this.initialize(options.seed ?? 0);
   }
 
   get vocabulary(): number { return this.#vocabulary; }

@@ -30,6 +30,24 @@ export abstract class Module {
   /** Names all parameters and gives them their first values, from the seed and their names. */
   initialize(seed: number): void { initialize(this.namedParameters(), seed); }
 
+  /** Names all parameters by their paths and leaves their values. */
+  nameParameters(): void { for (const [name, parameter] of this.namedParameters()) parameter.name = name; }
+
+  /**
+   * Writes every parameter by its path, in the f32 host form.
+   * @throws {Error} naming a parameter that is missing or of another size, or a name that is no parameter; nothing is written then.
+   */
+  load(values: ReadonlyMap<string, Float32Array>): void {
+    const parameters = this.namedParameters();
+    for (const [name, { size, shape }] of parameters) {
+      const length = values.get(name)?.length;
+      if (length === undefined) throw new Error(`load: ${name} is missing`);
+      if (length !== size) throw new Error(`load: ${name} [${shape.join(', ')}] must have ${size} elements, got ${length}`);
+    }
+    for (const name of values.keys()) if (!parameters.has(name)) throw new Error(`load: the model has no parameter ${name}`);
+    for (const [name, parameter] of parameters) parameter.write(values.get(name)!);
+  }
+
   /** Brings all parameters back from their device. Steps that were compiled with them must not run again. */
   async toHost(): Promise<void> { await Promise.all(this.parameters().map((parameter) => parameter.toHost())); }
 }

@@ -5,7 +5,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { gradients, jit, read, tensor, type Device, type Tensor } from '@ashlar/tensor';
 import { reference } from '@ashlar/tensor/reference';
 import { wasm } from '@ashlar/wasm';
-import { webgpu } from '@ashlar/webgpu-node';
 import { describeHuggingFaceConfig, huggingFaceWeights, parametersOf } from '@ashlar/hub';
 import { loadHuggingFace, readSafetensorsFile } from '@ashlar/hub/node';
 import { adamW } from '@ashlar/optim';
@@ -14,7 +13,6 @@ import { trainStep } from './index.js';
 const devices: readonly [name: string, make: () => Device | Promise<Device>][] = [
   ['reference', reference],
   ['wasm', wasm],
-  ['webgpu', webgpu],
 ];
 
 function recorded(family: string) {
