@@ -43,6 +43,9 @@ program.command('setup')
   .description('install what some peers run best on: a newer Node')
   .action(async () => { process.stdout.write(`${(await import('./peers/newer-node.js')).installNewerNode()}\n`); });
 
+// Leaving by process.exit ends the contestants too.
+process.once('SIGINT', () => process.exit(130)).once('SIGTERM', () => process.exit(143));
+
 try {
   await program.parseAsync();
 } catch (error) {

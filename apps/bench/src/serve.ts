@@ -1,6 +1,6 @@
 /** The contestant's side of the conversation, for contestants written in JavaScript. */
 import { createInterface } from 'node:readline';
-import { distinctBatches, gateSteps, messagePrefix, type About, type Command, type Message } from './contestant.js';
+import { distinctBatches, gateSteps, messagePrefix, type About, type Command, type Evidence, type Message } from './contestant.js';
 import { r0Batch, type R0Batch } from './r0/batches.js';
 
 /** R0 in some engine, with the weights of R0 in place. */
@@ -39,24 +39,27 @@ export async function serve(start: () => Promise<Training>): Promise<void> {
   }
 }
 
-async function obey(training: Training): Promise<void> {
-  const batches = Array.from({ length: distinctBatches }, (_, step) => r0Batch(step));
-  let count = 0;
-  const step = () => training.step(batches[count++ % distinctBatches]!);
-
+/** Trains the steps of the gate and gathers what they gave. */
+export async function gather(training: Training): Promise<Evidence & { readonly firstStepMs: number }> {
   const losses: number[] = [], gradientNorms: number[] = [];
   let firstStepMs = 0;
   for (let i = 0; i < gateSteps; i++) {
+    const batch = r0Batch(i);
     const started = performance.now();
-    const result = await step();
+    const result = await training.step(batch);
     losses.push(await result.loss());
     await training.synchronise();
     if (i === 0) firstStepMs = performance.now() - started;
     gradientNorms.push(await result.gradientNorm());
     result.dispose?.();
   }
-  const parameterNorm = await training.parameterNorm();
-  send({ event: 'ready', losses, gradientNorms, parameterNorm, firstStepMs, about: training.about });
+  return { losses, gradientNorms, parameterNorm: await training.parameterNorm(), firstStepMs };
+}
+
+async function obey(training: Training): Promise<void> {
+  send({ event: 'ready', ...await gather(training), about: training.about });
+  const batches = Array.from({ length: distinctBatches }, (_, step) => r0Batch(step));
+  let count = gateSteps;
 
   for await (const line of createInterface({ input: process.stdin })) {
     const command = JSON.parse(line) as Command;
@@ -68,7 +71,7 @@ async function obey(training: Training): Promise<void> {
     const started = performance.now();
     let loss = NaN;
     for (let i = 0; i < command.steps; i++) {
-      const result = await step();
+      const result = await training.step(batches[count++ % distinctBatches]!);
       if (i === command.steps - 1) loss = await result.loss();
       result.dispose?.();
     }

@@ -1,5 +1,5 @@
 /** A contestant that is running: its process, and the conversation with it. */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import {
   messagePrefix, type Command, type FinishedMessage, type Launch, type Message, type ReadyMessage, type TimedMessage,
@@ -15,6 +15,9 @@ export interface Contestant {
   kill(): void;
 }
 
+const running = new Set<ChildProcess>();
+process.on('exit', () => { for (const child of running) child.kill('SIGKILL'); });
+
 /**
  * Starts a contestant and waits for its `ready`. Throws what it reported as failed, or the end of its stderr when it
  * ended without a word, or that it was silent for `timeoutMs` (it is then killed).
@@ -24,6 +27,7 @@ export async function startContestant(launch: Launch, timeoutMs: number): Promis
     env: { ...process.env, ...launch.environment },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
+  running.add(child);
   const waiting: { resolve(message: Message): void; reject(error: Error): void }[] = [];
   const unread: Message[] = [];
   let stderr = '', end: Error | undefined;
@@ -40,6 +44,7 @@ export async function startContestant(launch: Launch, timeoutMs: number): Promis
     end ??= error;
     for (const { reject } of waiting.splice(0)) reject(end);
   };
+  child.on('exit', () => running.delete(child));
   child.on('error', (error) => ended(new Error(`${launch.command} cannot be started: ${error.message}`)));
   child.on('close', (code, signal) => ended(new Error(`the process ended ${signal ? `by ${signal}` : `with code ${code}`}${lastLines(stderr)}`)));
   child.stdin.on('error', () => { /* the process has gone: `close` tells why */ });
