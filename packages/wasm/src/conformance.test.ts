@@ -1,5 +1,5 @@
 import { testBackend } from '@ashlar/conformance';
-import { wasm } from './index.js';
+import { openDevice } from './device.js';
 
-testBackend('wasm, fused multiply-add, 2 threads', () => wasm({ threads: 2 }));
-testBackend('wasm, plain SIMD, 1 thread', () => wasm({ threads: 1, relaxedSimd: false }), { programs: 20 });
+testBackend('wasm, one thread, plain SIMD, poisoned memory', () => openDevice({ threads: 1, relaxedSimd: false, poison: true }));
+testBackend('wasm, three threads, poisoned memory', () => openDevice({ threads: 3, poison: true }));

@@ -1,7 +1,7 @@
 /** Loop kernels: element-wise glue, row reductions (vectors along the row) and column reductions (vectors across). */
 import type { LoopKernel, Slot } from '@ashlar/tensor';
-import { get, named, op, set, vectorConstant, forRange, int, add, minimum } from './code.js';
-import type { Code, FunctionBuilder, Local, ModuleBuilder } from './encoder.js';
+import { add, forRange, get, int, minimum, named, op, set, splat, vectorConstant } from './code.js';
+import type { Code, FunctionBuilder, Local, ModuleBuilder, Segment } from './encoder.js';
 import { Emitter, strideAlong } from './emitter.js';
 import { acrossLanes } from './math.js';
 import { dividedLoops, loops, share, vectorLoop } from './nest.js';
@@ -29,7 +29,7 @@ interface Normal {
 
 /** Below this many node evaluations a kernel is not worth dividing among threads. */
 const smallWork = 12_000;
-/** Long sums are cut into runs of this many terms, each summed apart: the error grows with the number of runs only. */
+/** Long sums down a column are cut into runs of this many terms; the runs are added with Kahan's compensation. */
 const runLength = 128;
 
 /** The function of a loop kernel, or undefined where there is nothing to do. Equal kernels share one function. */
@@ -187,16 +187,32 @@ function reduceColumns(e: Emitter, all: readonly NormalReduction[], level: numbe
   if (!long) loops(e, inner, () => { accumulate(totals); });
   else loops(e, inner.slice(0, -1), () => {
     const start = f.local('i32'), i = f.local('i32');
+    const losses = items.map((r) => range(groups).map(() => (r.op === 'sum' && r.dtype !== 'i32' && r.dtype !== 'u32' ? f.local('v128') : undefined)));
+    for (const lost of losses.flat()) if (lost) e.push(set(lost, splat(f, 0)));
     const run = e.scope(() => {
       const partial = items.map((r) => range(groups).map(() => fresh(r)));
       const stop = named(f, 'i32', e.segment, minimum(add(get(start), int(runLength)), int(last.size)));
       const body = e.scope(() => { e.bind(last.axis, i); accumulate(partial); });
       e.push(forRange(i, get(start), stop, int(1), body));
       items.forEach((r, at) => {
-        for (const group of range(groups)) e.push(set(totals[at]![group]!, combine(r.op, r.dtype)(get(totals[at]![group]!), get(partial[at]![group]!))));
+        for (const group of range(groups)) {
+          const total = totals[at]![group]!, part = get(partial[at]![group]!), lost = losses[at]![group];
+          e.push(lost ? compensatedAdd(f, total, lost, part) : set(total, combine(r.op, r.dtype)(get(total), part)));
+        }
       });
     });
     e.push(forRange(start, int(0), int(last.size), int(runLength), run));
   });
   items.forEach((r, at) => { totals[at]!.forEach((local, group) => { e.setReduced(r.i, group, local); }); });
+}
+
+/** total += part, with what rounding lost carried in `lost` (finite sums only: an infinite total stays as it is). */
+function compensatedAdd(f: FunctionBuilder, total: Local, lost: Local, part: Code): Code {
+  const out: Segment = [];
+  const y = named(f, 'v128', out, op('f32x4.sub', part, get(lost)));
+  const next = named(f, 'v128', out, op('f32x4.add', get(total), y));
+  const error = named(f, 'v128', out, op('f32x4.sub', op('f32x4.sub', next, get(total)), y));
+  const finite = op('f32x4.eq', op('f32x4.sub', error, error), splat(f, 0));
+  out.push(set(lost, op('v128.and', error, finite)), set(total, next));
+  return out;
 }
