@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { DeviceOptions } from '../own/device-options.js';
 import { openDevice } from '../own/open-device.js';
-import { tensorTraining } from '../own/tensor-training.js';
+import { r0Model, r0Step, stepBatch } from '../own/model.js';
 import { distinctBatches } from '../contestant.js';
 import { r0Batch } from '../r0/batches.js';
 import { judgeMemory, type MemorySample } from './verdict.js';
@@ -18,13 +18,13 @@ export async function runMemory(options: MemoryOptions): Promise<void> {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   await using device = await openDevice(options);
-  const training = tensorTraining(device);
-  const batches = Array.from({ length: distinctBatches }, (_, step) => r0Batch(step));
+  const model = r0Model(), train = r0Step(model, device), last = model.parameters().at(-1)!;
+  const batches = Array.from({ length: distinctBatches }, (_, step) => stepBatch(r0Batch(step)));
   const interval = Math.max(1, Math.floor(options.steps / 10));
   const samples: MemorySample[] = [];
 
   const sample = async (step: number): Promise<void> => {
-    await training.parameters.at(-1)!.read();
+    await last.read();
     // Finalizers run between collections, in turns of the event loop.
     for (let i = 0; i < 3; i++) {
       collect();
@@ -36,8 +36,8 @@ export async function runMemory(options: MemoryOptions): Promise<void> {
   };
 
   for (let step = 1; step <= options.steps; step++) {
-    const { loss } = training.run(batches[step % distinctBatches]!);
-    await training.step.ready();
+    const { loss } = train(batches[step % distinctBatches]!);
+    await train.ready();
     if (step % 10 === 0) await loss.item();
     if (step === 2 || step % interval === 0) await sample(step);
   }

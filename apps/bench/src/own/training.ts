@@ -1,22 +1,22 @@
-/** R0 on one of our devices, as a contestant and for the memory test. */
+/** R0 on one of our devices, as a contestant. */
 import { plannedBytes, type Device } from '@ashlar/tensor';
 import { r0Batch } from '../r0/batches.js';
 import type { Training } from '../serve.js';
-import { tensorTraining } from './tensor-training.js';
+import { r0Model, r0Step, stepBatch } from './model.js';
 
 /** Steps over which submits are counted, with nothing read in between. */
 const countedSteps = 4;
 
 /** R0 with its initial weights on the device, which the training then owns. */
 export function ownTraining(device: Device): Training {
-  const { step, run, parameters } = tensorTraining(device);
-  const last = parameters.at(-1)!;
+  const model = r0Model(), step = r0Step(model, device);
+  const parameters = model.parameters(), last = parameters.at(-1)!;
   return {
     about: { device: device.description, node: process.versions.node },
     async step(batch) {
-      const { loss, norm } = run(batch);
+      const { loss, gradNorm } = step(stepBatch(batch));
       await step.ready();
-      return { loss: () => loss.item(), gradientNorm: () => norm.item() };
+      return { loss: () => loss.item(), gradientNorm: () => gradNorm.item() };
     },
     // A read waits for everything enqueued before it.
     async synchronise() { await last.read(); },
@@ -26,11 +26,11 @@ export function ownTraining(device: Device): Training {
       return Math.sqrt(sum);
     },
     async figures() {
-      const plan = step.plan;
+      const { plan } = step;
       if (!plan) throw new Error(`${device.description} tells no plan`);
-      const { submits, runs } = device.counters, batch = r0Batch(0);
+      const { submits, runs } = device.counters, batch = stepBatch(r0Batch(0));
       for (let i = 0; i < countedSteps; i++) {
-        run(batch);
+        step(batch);
         await step.ready();
       }
       const submitsPerStep = (device.counters.submits - submits) / (device.counters.runs - runs);
