@@ -2,6 +2,7 @@ import { webgpu as createDevice, type WebgpuDevice, type WebgpuOptions } from '@
 import { findAdapter, type AdapterChoice, type DawnOptions } from './adapters.js';
 
 export { findAdapter, listAdapters, type AdapterChoice, type DawnOptions, type FoundAdapter, type ListedAdapter } from './adapters.js';
+export { cacheFolder } from './cache-folder.js';
 
 export interface WebgpuNodeOptions extends DawnOptions, Pick<WebgpuOptions, 'adapterClass' | 'poison'> {
   /** Which adapter. Default: `auto`. */
