@@ -2,8 +2,9 @@
 
 export interface Lifetime { readonly bytes: number; readonly first: number; readonly last: number }
 
-export const alignment = 256;
-export const aligned = (bytes: number): number => Math.ceil(bytes / alignment) * alignment;
+const alignment = 256;
+/** Buffers start at multiples of this; an empty one takes as much, so that every slot has an address. */
+export const aligned = (bytes: number): number => Math.ceil(Math.max(bytes, 1) / alignment) * alignment;
 
 /**
  * Offsets such that buffers alive at the same time never overlap. The largest first, each into the smallest gap that
