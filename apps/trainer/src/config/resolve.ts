@@ -1,0 +1,101 @@
+import { createHash } from 'node:crypto';
+import { dirname, isAbsolute, resolve } from 'node:path';
+import { exitCodes, Failure } from '../failure.js';
+import { runName } from '../run-folder.js';
+import { readConfigFile } from './config-file.js';
+import { describeIssues } from './issues.js';
+import type { JsonSchema } from './json-schema.js';
+import { parseOverride, readings, withValue } from './override.js';
+import { configJsonSchema, configSchema, type Config } from './schema.js';
+
+/** A config with every default filled in, save what the text decides (`model.vocabulary`, `data.sha256`). */
+export type ResolvedConfig = Config & { readonly name: string };
+
+export interface ConfigChoices {
+  /** `--set`, in order. */
+  readonly set: readonly string[];
+  /** `--data`, as typed in the current folder. */
+  readonly data?: string;
+  /** `--seed` */
+  readonly seed?: number;
+}
+
+type Plain = Readonly<Record<string, unknown>>;
+
+/** Reads a config file and resolves it. Throws a Failure with exit code 2 that has a line for each thing that is wrong. */
+export function resolveConfigFile(path: string, choices: ConfigChoices): ResolvedConfig {
+  const written = readConfigFile(path);
+  const source = (written.data as Plain | undefined)?.source;
+  const placed = typeof source === 'string' ? withValue(written, ['data', 'source'], placedSource(source, dirname(path))) : written;
+  return resolveConfig({ name: runName(path), ...placed }, choices, path);
+}
+
+/** Resolves a config that is data already. `where` stands before the messages. */
+export function resolveConfig(written: Plain, choices: ConfigChoices, where: string): ResolvedConfig {
+  let config: Plain = written;
+  for (const text of choices.set) config = withOverride(config, text);
+  if (choices.data !== undefined) config = withValue(withoutKey(config, ['data', 'sha256']), ['data', 'source'], placedSource(choices.data, '.'));
+  if (choices.seed !== undefined) config = withValue(config, ['training', 'seed'], choices.seed);
+  const parsed = configSchema.safeParse(config);
+  if (!parsed.success) throw new Failure(exitCodes.usage, describeIssues(parsed.error.issues, config, configJsonSchema() as JsonSchema).map((line) => `${where}: ${line}`).join('\n'));
+  const { $schema: _, ...rest } = parsed.data;
+  return completed(rest, where);
+}
+
+/** Fills in what follows from other keys, and checks keys against each other. */
+function completed(config: Config, where: string): ResolvedConfig {
+  const { model, training, sample } = config;
+  const { context, steps, learningRate } = training;
+  const fail = (message: string): Failure => new Failure(exitCodes.usage, `${where}: ${message}`);
+  const maxLength = model.maxLength ?? context;
+  if (context > maxLength) throw fail(`training.context must be at most model.maxLength (${maxLength}), got ${context}`);
+  if (learningRate.warmup >= steps) throw fail(`training.learningRate.warmup must be less than training.steps (${steps}), got ${learningRate.warmup}`);
+  if (training.batch % training.microBatches !== 0) throw fail(`training.microBatches must divide training.batch (${training.batch}), got ${training.microBatches}`);
+  return {
+    ...config, name: config.name ?? 'run', model: { ...model, maxLength },
+    training: { ...training, learningRate: { ...learningRate, final: learningRate.final ?? learningRate.peak / 10 } },
+    sample: { ...sample, seed: sample.seed ?? training.seed },
+  };
+}
+
+/** Of everything that decides the course of a training; the place of the text and the sample do not. */
+export function configHash({ name: _, sample: __, data: { source: ___, ...data }, ...rest }: ResolvedConfig): string {
+  return createHash('sha256').update(JSON.stringify(sorted({ ...rest, data }))).digest('hex');
+}
+
+/** Paths of the keys in which two configs differ, with both values. */
+export function differences(one: unknown, other: unknown, path = ''): string[] {
+  if (isPlain(one) && isPlain(other)) {
+    const keys = [...new Set([...Object.keys(one), ...Object.keys(other)])];
+    return keys.flatMap((key) => differences(one[key], other[key], path === '' ? key : `${path}.${key}`));
+  }
+  return JSON.stringify(one) === JSON.stringify(other) ? [] : [`${path} is ${JSON.stringify(one) ?? 'absent'} in the run and ${JSON.stringify(other) ?? 'absent'} now`];
+}
+
+/** Sets one key. Of the readings that its text has, the one that the schema objects to least is meant. */
+function withOverride(config: Plain, text: string): Plain {
+  const override = parseOverride(text);
+  const candidates = readings(override).map((value) => withValue(config, override.path, value));
+  const objections = candidates.map((candidate) => configSchema.safeParse(candidate).error?.issues.length ?? 0);
+  return candidates[objections.indexOf(Math.min(...objections))]!;
+}
+
+function placedSource(source: string, folder: string): string {
+  return source.startsWith('npm:') || isAbsolute(source) ? source : resolve(folder, source);
+}
+
+function withoutKey(config: Plain, [first, second]: readonly [string, string]): Plain {
+  const section = config[first];
+  if (!isPlain(section)) return config;
+  const { [second]: _, ...rest } = section;
+  return { ...config, [first]: rest };
+}
+
+const isPlain = (value: unknown): value is Plain => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** The same value with the keys of every object in order. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (!isPlain(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, inner]) => [key, sorted(inner)]));
+}

@@ -1,0 +1,44 @@
+import { z } from 'zod';
+
+const count = z.int().min(1);
+const seed = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
+
+/** Where the text comes from and how it becomes tokens. */
+export const dataSection = z.strictObject({
+  source: z.string().min(1).optional().describe('A text file (from the folder of this config), or npm:NAME for the text of an installed package. --data goes before it.'),
+  tokenizer: z.enum(['character', 'byte']).default('character').describe('character: one token a Unicode character that occurs in the text. byte: one token a byte of UTF-8.'),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 hexadecimal digits').optional().describe('SHA-256 of the text: another text is refused. A run fills it in.'),
+  validation: z.number().gt(0).lt(1).default(0.1).describe('The fraction of the text, at its end, that is held out and on which the validation loss is measured, whole.'),
+});
+
+/** The course of the training. */
+export const trainingSection = z.strictObject({
+  steps: count.describe('Number of updates.'),
+  batch: count.describe('Rows a batch (B).'),
+  context: count.describe('Tokens a row (T).'),
+  microBatches: count.default(1).describe('In how many parts, one after the other, a batch is computed; a divisor of the batch. More take less memory.'),
+  recompute: z.boolean().default(false).describe('Whether layers are computed again in the backward pass: less memory, more time.'),
+  learningRate: z.strictObject({
+    peak: z.number().gt(0).describe('Reached at the end of the warm-up.'),
+    final: z.number().min(0).optional().describe('Reached at the last step, along half a cosine; default: a tenth of the peak.'),
+    warmup: z.int().min(0).default(0).describe('Steps of linear warm-up.'),
+  }),
+  betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]).default([0.9, 0.99]).describe('Decay of the averages of the gradient and of its square (AdamW).'),
+  epsilon: z.number().gt(0).default(1e-8).describe('Added to the root of the averaged square (AdamW).'),
+  weightDecay: z.number().min(0).default(0.1).describe('Decoupled weight decay of tensors with two dimensions or more (AdamW).'),
+  clip: z.number().gt(0).nullable().default(1).describe('The largest global norm of the gradient; null: no clipping.'),
+  seed: seed.default(1).describe('Decides the first parameters, the batches and dropout. --seed goes before it.'),
+  logEvery: count.default(10).describe('Steps between two rows of metrics.jsonl.'),
+  evaluateEvery: count.default(250).describe('Steps between two evaluations over the whole held-out part.'),
+  checkpointEvery: count.default(500).describe('Steps between two checkpoints.'),
+});
+
+/** The text that the model writes once it is trained. */
+export const sampleSection = z.strictObject({
+  prompt: z.string().min(1).default('\n').describe('What it goes on from.'),
+  tokens: count.default(500).describe('How many tokens it writes.'),
+  temperature: z.number().min(0).default(0.8).describe('Logits are divided by it; 0 takes the most likely token.'),
+  topK: count.optional().describe('Only the K most likely tokens are drawn from.'),
+  topP: z.number().gt(0).max(1).optional().describe('Only the fewest most likely tokens that make up this share of the probability are drawn from.'),
+  seed: seed.optional().describe('Of the draws; default: the seed of the training.'),
+});

@@ -1,0 +1,59 @@
+import { existsSync } from 'node:fs';
+import { readSafetensorsFile } from '@ashlar/hub/node';
+import type { Decoder } from '@ashlar/models';
+import { tokenizerFromJSON, type Tokenizer } from '@ashlar/text';
+import type { StoredTensor } from '@ashlar/train';
+import { resolveConfig, type ResolvedConfig } from './config/resolve.js';
+import { exitCodes, Failure } from './failure.js';
+import { readJson, runFolder, type RunFolder } from './run-folder.js';
+import { buildModel } from './training/materials.js';
+
+/** A trained model with what belongs to it. */
+export interface LoadedRun {
+  readonly run: RunFolder;
+  readonly config: ResolvedConfig;
+  readonly model: Decoder;
+  readonly tokenizer: Tokenizer;
+  /** Worth telling: that the weights are those of a checkpoint. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Reads a run: `model.safetensors`, or where the run is not finished the newest whole checkpoint.
+ *
+ * @throws Failure with exit code 2 or 3, SafetensorsError, CheckpointError
+ */
+export function loadRun(path: string): LoadedRun {
+  if (!existsSync(path)) throw new Failure(exitCodes.data, `--run ${path}: there is no such folder`);
+  const run = runFolder(path);
+  const config = resolveConfig(readJson(run.config) as Readonly<Record<string, unknown>>, { set: [] }, run.config);
+  const model = buildModel(config);
+  const { tensors, notes, source } = weightsOf(run);
+  for (const [name, parameter] of model.namedParameters()) {
+    const found = tensors.get(name);
+    if (found === undefined) throw new Failure(exitCodes.data, `${source}: lacks the tensor ${name}, which the model of ${run.config} has`);
+    if (found.dtype !== parameter.dtype || found.shape.join() !== parameter.shape.join()) {
+      throw new Failure(exitCodes.data, `${source}: the tensor ${name} must be ${parameter.dtype} [${parameter.shape.join(', ')}], got ${found.dtype} [${found.shape.join(', ')}]`);
+    }
+    parameter.write(found.data);
+  }
+  return { run, config, model, tokenizer: tokenizerOf(run), notes };
+}
+
+function weightsOf(run: RunFolder): { tensors: ReadonlyMap<string, StoredTensor>; notes: string[]; source: string } {
+  if (existsSync(run.model)) return { tensors: readSafetensorsFile(run.model).tensors, notes: [], source: run.model };
+  const checkpoint = run.checkpoints.newest();
+  if (checkpoint === undefined) throw new Failure(exitCodes.data, `${run.shownPath}: has neither model.safetensors nor a checkpoint yet`);
+  const prefix = 'parameters.';
+  const tensors = new Map([...checkpoint.tensors].filter(([name]) => name.startsWith(prefix)).map(([name, tensor]) => [name.slice(prefix.length), tensor]));
+  return { tensors, notes: [...checkpoint.damaged.map(({ message }) => message), `the run is not finished: using its checkpoint of step ${checkpoint.facts.step}`], source: checkpoint.path };
+}
+
+function tokenizerOf(run: RunFolder): Tokenizer {
+  const json = readJson(run.tokenizer);
+  try {
+    return tokenizerFromJSON(json);
+  } catch (error) {
+    throw new Failure(exitCodes.data, `${run.tokenizer}: ${(error as Error).message}`, { cause: error });
+  }
+}

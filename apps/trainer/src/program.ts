@@ -1,0 +1,68 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { deviceNames } from './device-choice.js';
+import { exitCodes } from './failure.js';
+import type { Streams } from './streams.js';
+
+const exitCodeHelp = `
+Exit codes: ${exitCodes.success} done, ${exitCodes.runtime} trouble at run time, ${exitCodes.usage} usage or config, ${exitCodes.data} text, model or checkpoint file,
+            ${exitCodes.device} device, ${exitCodes.output} a file cannot be written, ${exitCodes.interrupted} interrupted (SIGINT). DEBUG=1 shows where an error came from.`;
+
+const device = (): Option => new Option('--device <name>', `where to compute: ${deviceNames.join(', ')}`).default('auto');
+const wholeNumber = (least: number) => (text: string): number => {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isSafeInteger(value) || value < least) throw new InvalidArgumentError(`It must be a whole number from ${least}.`);
+  return value;
+};
+const numberIn = (allowed: string, test: (value: number) => boolean) => (text: string): number => {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value) || !test(value)) throw new InvalidArgumentError(`It must be a number ${allowed}.`);
+  return value;
+};
+const collect = (text: string, before: string[]): string[] => [...before, text];
+
+/**
+ * The command line. Commands are loaded when they are called, so that help comes at once.
+ *
+ * @param done Takes the exit code of the command that ran.
+ */
+export function createProgram(streams: Streams, done: (exitCode: number) => void): Command {
+  const program = new Command('ashlar')
+    .description('Train language models of your own design, and write with them.')
+    .configureOutput({ writeOut: (text) => streams.stdout.write(text), writeErr: (text) => streams.stderr.write(text) })
+    .exitOverride().showHelpAfterError('(add --help for the options)').addHelpText('after', exitCodeHelp);
+
+  program.command('train').description('train a model as a config describes it')
+    .option('--config <file>', 'JSON or YAML; its schema is apps/trainer/schema/config.schema.json')
+    .option('--data <text>', 'a text file, or npm:NAME for the text of an installed package; goes before data.source')
+    .option('--set <key=value>', 'set a key of the config, such as training.steps=100; may be repeated', collect, [])
+    .addOption(device())
+    .option('--seed <n>', 'goes before training.seed', wholeNumber(0))
+    .option('--out <dir>', 'the folder of the run; default: runs/<name>-<date>-<time>')
+    .option('--resume', 'go on with an unfinished run from its newest checkpoint', false)
+    .option('--json', 'print the rows of metrics.jsonl to stdout and nothing else', false)
+    .action(async (options) => done(await (await import('./commands/train.js')).trainCommand(options, streams)));
+
+  program.command('generate').description('write text with a trained model')
+    .requiredOption('--run <dir>', 'the folder of a run')
+    .requiredOption('--prompt <text>', 'what to go on from')
+    .option('--tokens <n>', 'how many tokens to write', wholeNumber(1), 500)
+    .option('--temperature <t>', '0 takes the most likely token', numberIn('from 0', (value) => value >= 0), 0.8)
+    .option('--top-k <k>', 'draw from the K most likely tokens alone', wholeNumber(1))
+    .option('--top-p <p>', 'draw from the fewest tokens that make up this share of the probability', numberIn('above 0 and at most 1', (value) => value > 0 && value <= 1))
+    .option('--seed <n>', 'the same seed writes the same text on the same device', wholeNumber(0), 1)
+    .addOption(device())
+    .action(async (options) => done(await (await import('./commands/generate.js')).generateCommand(options, streams)));
+
+  program.command('eval').description('measure the loss of a trained model over the whole held-out text, or over another text')
+    .requiredOption('--run <dir>', 'the folder of a run')
+    .option('--data <text>', 'another text: a file or npm:NAME')
+    .addOption(device())
+    .option('--json', 'print one JSON object', false)
+    .action(async (options) => done(await (await import('./commands/evaluate.js')).evaluateCommand(options, streams)));
+
+  program.command('doctor').description('tell what this machine can compute on, and what to do where something lacks')
+    .option('--json', 'print one JSON object', false)
+    .action(async (options) => done(await (await import('./commands/doctor.js')).doctorCommand(options, streams)));
+
+  return program;
+}

@@ -1,0 +1,125 @@
+import { formatBytes, formatFlops } from '@ashlar/tensor';
+import type { MetricsRow } from '@ashlar/train';
+import { formatCount, formatDuration, formatLarge } from '../progress/format.js';
+import { gradNormChart, learningRateChart, lossChart, speedChart, type Baseline } from './charts.js';
+import { factsTable, html, Markup, numbersTable } from './html.js';
+import type { Machine } from './machine.js';
+import { parameterParts, type ParameterFact } from './parameter-parts.js';
+import type { PlanSummary } from './plan-summary.js';
+import { style } from './style.js';
+
+/** All that a report tells. */
+export interface ReportContents {
+  readonly name: string;
+  readonly date: Date;
+  readonly rows: readonly MetricsRow[];
+  readonly baselines: readonly Baseline[];
+  readonly sample: { readonly prompt: string; readonly text: string; readonly how: string };
+  readonly data: { readonly source: string; readonly tokenizer: string; readonly vocabulary: number; readonly trainTokens: number; readonly validationTokens: number };
+  readonly training: { readonly steps: number; readonly batch: number; readonly context: number; readonly seed: number };
+  /** Characters that the held-out text has a token; 1 for character tokens. */
+  readonly charactersAToken: number;
+  readonly parameters: readonly ParameterFact[];
+  readonly plan?: PlanSummary;
+  readonly device: { readonly kind: string; readonly description: string };
+  readonly machine: Machine;
+  /** The resolved config. */
+  readonly config: unknown;
+}
+
+/** A self-contained HTML page about one training run. */
+export function reportPage(contents: ReportContents): string {
+  const { name, date, rows, training } = contents;
+  const page = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${name}: training report</title>
+<link rel="icon" href="data:,">
+<style>${new Markup(style)}</style>
+</head>
+<body>
+<main>
+<header>
+<h1>${name}</h1>
+<p>${formatCount(training.steps)} steps on ${contents.data.source} · ${contents.device.description} · ${date.toISOString().slice(0, 16).replace('T', ' ')} UTC</p>
+</header>
+${tiles(contents)}
+${lossSection(contents)}
+<section><div class="charts">
+<div><h3>Learning rate</h3>${new Markup(learningRateChart(rows))}</div>
+<div><h3>Gradient norm before clipping</h3>${new Markup(gradNormChart(rows))}</div>
+<div><h3>Tokens a second</h3>${new Markup(speedChart(rows))}</div>
+</div></section>
+<section><h2>What it writes</h2>
+<div class="sample"><b>${contents.sample.prompt}</b>${contents.sample.text}</div>
+<footer>${contents.sample.how}</footer></section>
+${modelSection(contents)}
+${contents.plan === undefined ? [] : planSection(contents.plan, contents)}
+<section><h2>Run</h2><div class="columns">${runFacts(contents)}</div>
+<details><summary>Resolved config</summary><pre>${JSON.stringify(contents.config, undefined, 2)}</pre></details></section>
+</main>
+</body>
+</html>
+`;
+  return page.text;
+}
+
+/** Seconds of training, without evaluations and checkpoints, from the rows. */
+export function trainingSeconds(rows: readonly MetricsRow[], tokensAStep: number): number {
+  return rows.reduce((sum, row, i) => sum + ((row.step - (rows[i - 1]?.step ?? 0)) * tokensAStep) / row.tokensPerSecond, 0);
+}
+
+function tiles({ rows, training, parameters, charactersAToken }: ReportContents): Markup {
+  const tokensAStep = training.batch * training.context;
+  const valLoss = rows.findLast((row) => row.valLoss !== undefined)?.valLoss;
+  const seconds = trainingSeconds(rows, tokensAStep);
+  const facts: [string, string][] = [
+    ...(valLoss === undefined ? [] : [
+      ['validation loss', valLoss.toFixed(3)], ['bits a character', (valLoss / Math.LN2 / charactersAToken).toFixed(3)],
+    ] as [string, string][]),
+    ['training loss', rows.at(-1)?.loss.toFixed(3) ?? '–'],
+    ['parameters', formatLarge(parameters.reduce((sum, { size }) => sum + size, 0))],
+    ['tokens a second', formatCount((training.steps * tokensAStep) / seconds)],
+    ['training time', formatDuration(seconds)],
+  ];
+  return html`<div class="tiles">${facts.map(([name, value]) => html`<div class="tile"><span class="value">${value}</span><span class="name">${name}</span></div>`)}</div>`;
+}
+
+function lossSection({ rows, baselines }: ReportContents): Markup {
+  return html`<section><h2>Loss</h2>
+<input class="choice" type="radio" name="scale" id="linear" checked><input class="choice" type="radio" name="scale" id="log">
+<div class="legend"><span class="key" style="--key: var(--series-1)">training, smoothed over single batches</span><span class="key" style="--key: var(--series-2)">validation, whole held-out text</span><span class="switch"><label for="linear">linear</label><label for="log">log</label></span></div>
+<div class="on-linear">${new Markup(lossChart(rows, baselines, 'linear'))}</div><div class="on-log">${new Markup(lossChart(rows, baselines, 'log'))}</div></section>`;
+}
+
+function modelSection({ parameters }: ReportContents): Markup {
+  const total = parameters.reduce((sum, { size }) => sum + size, 0);
+  const rows = parameterParts(parameters).map(({ part, shape, count, size }) => [part, count === 1 ? shape : `${count} of ${shape}`, formatCount(size), `${((100 * size) / total).toFixed(1)} %`]);
+  return html`<section><h2>Model: ${formatCount(total)} parameters</h2>${numbersTable(['part', 'shape', 'parameters', 'share'], rows)}</section>`;
+}
+
+function planSection(plan: PlanSummary, { rows, training }: ReportContents): Markup {
+  const tokensAStep = training.batch * training.context;
+  const perSecond = (plan.flops * training.steps) / trainingSeconds(rows, tokensAStep);
+  return html`<section><h2>Plan of a training step</h2><div class="columns">
+<div>${factsTable([['kernels', formatCount(plan.kernels)], ['operations a step', formatFlops(plan.flops)], ['operations a token', formatFlops(plan.flops / tokensAStep)], ['reached', `${formatFlops(perSecond)} a second`]])}</div>
+<div>${factsTable([['memory', formatBytes(plan.bytes)], ...plan.memory.map(({ part, bytes }) => [part, formatBytes(bytes)] as const)])}</div></div>
+<details><summary>By kind of kernel</summary>${numbersTable(['kind', 'kernels', 'operations', 'bytes moved'], plan.kinds.map(({ kind, count, flops, bytes }) => [kind, count, formatFlops(flops), formatBytes(bytes)]))}</details>
+<details><summary>Every kernel, in order</summary><pre>${plan.explanation}</pre></details></section>`;
+}
+
+function runFacts({ data, training, device, machine }: ReportContents): readonly Markup[] {
+  return [
+    html`<div>${factsTable([
+      ['text', data.source], ['tokenizer', data.tokenizer], ['vocabulary', formatCount(data.vocabulary)],
+      ['training tokens', formatCount(data.trainTokens)], ['held-out tokens', formatCount(data.validationTokens)],
+      ['tokens seen', `${formatLarge(training.steps * training.batch * training.context)} (${((training.steps * training.batch * training.context) / data.trainTokens).toFixed(1)} times the text)`],
+    ])}</div>`,
+    html`<div>${factsTable([
+      ['batch × context', `${training.batch} × ${training.context}`], ['seed', training.seed], ['device', device.description],
+      ['processor', `${machine.processor}, ${machine.processors} usable`], ['memory of the machine', machine.memory], ['system', `${machine.system}, Node ${machine.node}`],
+    ])}</div>`,
+  ];
+}
