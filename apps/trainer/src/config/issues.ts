@@ -12,7 +12,7 @@ export function describeIssues(issues: readonly Issue[], config: unknown, schema
 function describe(issue: Issue, prefix: readonly PropertyKey[], config: unknown, schema: JsonSchema): string[] {
   const path = [...prefix, ...issue.path];
   if (issue.code === 'unrecognized_keys') {
-    const allowed = keysAt(schema, path, valueAt(config, path));
+    const allowed = keysAt(schema, path, config);
     return issue.keys.map((key) => `${pathText([...path, key])}: unknown key.${suggestion(key, allowed)} Allowed: ${allowed.join(', ')}`);
   }
   if (issue.code === 'invalid_union' && issue.errors.length > 0) return describeUnion(issue.errors, path, config, schema);
@@ -31,7 +31,7 @@ function describeUnion(errors: readonly (readonly Issue[])[], path: readonly Pro
   const value = valueAt(config, path);
   const expected = [...new Set(errors.flat().filter((issue) => issue.path.length === 0).map(expectation))];
   const words = errors.flat().flatMap((issue) => (issue.code === 'invalid_value' ? issue.values : [])).filter((one): one is string => typeof one === 'string');
-  return [`${pathText(path)}: ${expected.join(', or ')}, got ${shown(value)}.${typeof value === 'string' ? suggestion(value, words) : ''}`];
+  return [`${pathText(path)}: must be ${expected.map((text) => text.replace(/^must be /, '')).join(', or ')}, got ${shown(value)}.${typeof value === 'string' ? suggestion(value, words) : ''}`];
 }
 
 /** What would have been right. */

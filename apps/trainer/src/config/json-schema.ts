@@ -12,10 +12,10 @@ export interface JsonSchema {
   readonly prefixItems?: readonly JsonSchema[];
 }
 
-/** Every schema that may describe the value at `path`: through unions and references, and only branches whose constants agree with `value`. */
-export function schemasAt(root: JsonSchema, path: readonly PropertyKey[], value: unknown): JsonSchema[] {
-  let found = branches(root, root, value);
-  let inside = value;
+/** Every schema that may describe the part at `path` of `whole`: through unions and references, of unions only branches whose constants agree with it. */
+export function schemasAt(root: JsonSchema, path: readonly PropertyKey[], whole: unknown): JsonSchema[] {
+  let found = branches(root, root, whole);
+  let inside = whole;
   for (const key of path) {
     inside = typeof inside === 'object' && inside !== null ? (inside as Record<PropertyKey, unknown>)[key] : undefined;
     found = found.flatMap((schema) => {
@@ -26,9 +26,9 @@ export function schemasAt(root: JsonSchema, path: readonly PropertyKey[], value:
   return found;
 }
 
-/** The keys that the object at `path` may have. */
-export function keysAt(root: JsonSchema, path: readonly PropertyKey[], value: unknown): string[] {
-  return [...new Set(schemasAt(root, path, value).flatMap((schema) => Object.keys(schema.properties ?? {})))];
+/** The keys that the object at `path` of `whole` may have. */
+export function keysAt(root: JsonSchema, path: readonly PropertyKey[], whole: unknown): string[] {
+  return [...new Set(schemasAt(root, path, whole).flatMap((schema) => Object.keys(schema.properties ?? {})))];
 }
 
 function branches(root: JsonSchema, schema: JsonSchema, value: unknown): JsonSchema[] {

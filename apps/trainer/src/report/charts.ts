@@ -21,7 +21,7 @@ export function lossChart(rows: readonly MetricsRow[], baselines: readonly Basel
   const low = Math.min(...losses, ...shown.map(({ loss }) => loss)), high = Math.max(...losses);
   const room = (high - low) * 0.06 || 0.1;
   return figure({
-    label: `Loss over the steps, ${scale} scale`, height: 340, marginRight: 96,
+    label: `Loss over the steps, ${scale} scale`, width: 864, height: 360, marginRight: 104,
     x: { ...stepAxis, domain: [0, rows.at(-1)?.step ?? 1] },
     y: { label: 'loss, nats a token', grid: true, labelArrow: 'none', type: scale, domain: [scale === 'log' ? low / 1.04 : Math.max(0, low - room), high + room], ticks: 6, tickFormat: (value: number) => String(Number(value.toPrecision(3))) },
     marks: [
@@ -42,20 +42,19 @@ export const speedChart = (rows: readonly MetricsRow[]): string => lineChart(row
 function lineChart(rows: readonly MetricsRow[], key: 'learningRate' | 'gradNorm' | 'tokensPerSecond', label: string, stroke: string): string {
   const format = key === 'learningRate' ? (value: number) => (value === 0 ? '0' : value.toExponential(1).replace('.0e', 'e').replace('e-', 'e−')) : tick;
   return figure({
-    label: `${label} over the steps`, width: 420, height: 200,
+    label: `${label} over the steps`, width: 290, height: 180, marginLeft: 44,
     x: { ...stepAxis, domain: [0, rows.at(-1)?.step ?? 1], ticks: 4 },
     y: { label: null, grid: true, zero: true, ticks: 4, tickFormat: key === 'gradNorm' ? (value: number) => String(value) : format },
     marks: [Plot.line(rows, { x: 'step', y: key, stroke, strokeWidth: 1.75, strokeLinejoin: 'round' })],
   });
 }
 
-/** An exponential mean over about a thirtieth of the rows, corrected for its start. */
+/** The mean of each row with its neighbours, about a thirtieth of all rows; fewer towards the ends. */
 function smoothed(rows: readonly MetricsRow[]): { step: number; loss: number }[] {
-  const keep = 1 - 1 / Math.max(1, rows.length / 30);
-  let mean = 0, weight = 0;
-  return rows.map(({ step, loss }) => {
-    mean = keep * mean + (1 - keep) * loss;
-    weight = keep * weight + (1 - keep);
-    return { step, loss: mean / weight };
+  const reach = Math.floor(rows.length / 60);
+  return rows.map(({ step }, i) => {
+    const side = Math.min(reach, i, rows.length - 1 - i);
+    const near = rows.slice(i - side, i + side + 1);
+    return { step, loss: near.reduce((sum, { loss }) => sum + loss, 0) / near.length };
   });
 }

@@ -119,7 +119,7 @@ function runFacts({ data, training, device, machine }: ReportContents): readonly
     ])}</div>`,
     html`<div>${factsTable([
       ['batch × context', `${training.batch} × ${training.context}`], ['seed', training.seed], ['device', device.description],
-      ['processor', `${machine.processor}, ${machine.processors} usable`], ['memory of the machine', machine.memory], ['system', `${machine.system}, Node ${machine.node}`],
+      ['processor', `${machine.processor}, ${machine.processors} usable`], ['machine memory', machine.memory], ['system', `${machine.system}, Node ${machine.node}`],
     ])}</div>`,
   ];
 }

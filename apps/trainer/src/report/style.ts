@@ -21,7 +21,7 @@ h3 { margin: 0 0 4px; font-size: 13px; font-weight: 600; color: var(--muted); }
 section { margin-top: 20px; padding: 22px 24px; background: var(--surface); border: 1px solid var(--line); border-radius: 10px; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 12px; margin-top: 28px; }
 .tile { padding: 14px 16px; background: var(--surface); border: 1px solid var(--line); border-radius: 10px; }
-.tile .value { display: block; font-size: 23px; font-weight: 600; letter-spacing: -0.01em; font-variant-numeric: tabular-nums; }
+.tile .value { display: block; font-size: 21px; white-space: nowrap; font-weight: 600; letter-spacing: -0.01em; font-variant-numeric: tabular-nums; }
 .tile .name { color: var(--muted); font-size: 13px; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(260px, 1fr)); gap: 24px; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(360px, 1fr)); gap: 4px 36px; align-items: start; }
