@@ -13,14 +13,17 @@ function partSchema<Kind extends PartKind>(kind: Kind): z.ZodType<PartConfig<Kin
   const types = Object.entries<{ options: z.ZodRawShape; summary: string; paper: string }>(catalogue[kind]);
   const names = types.map(([type]) => type);
   const objects = types.map(([type, { options, summary, paper }]) => closedObject({ type: z.literal(type), ...options }).describe(`${summary}. ${paper}`));
-  const full = z.discriminatedUnion('type', objects as [typeof objects[0]], { error: ({ input }) => unknownType(kind, (input as { type?: unknown } | undefined)?.type, names) });
+  const full = z.discriminatedUnion('type', objects as [typeof objects[0]], { error: ({ input }) => unknownType((input as { type?: unknown } | null | undefined)?.type ?? input, names) });
   const short = types.filter(([, { options }]) => z.object(options).safeParse({}).success).map(([type]) => type);
   if (short.length === 0) return full as unknown as z.ZodType<PartConfig<Kind>, PartConfig<Kind> | string>;
-  const named = z.enum(short, { error: ({ input }) => (typeof input === 'string' && names.includes(input) ? `${input} has options that it needs: write { "type": ${JSON.stringify(input)}, … }` : unknownType(kind, input, names)) });
+  const named = z.enum(short, { error: ({ input }) => unknownType(input, names) });
   return z.union([named, full]) as unknown as z.ZodType<PartConfig<Kind>, PartConfig<Kind> | string>;
 }
 
-const unknownType = (kind: string, got: unknown, names: readonly string[]): string => `${kind} must be of type ${names.join(', ')}, got ${JSON.stringify(got) ?? 'nothing'}`;
+function unknownType(got: unknown, names: readonly string[]): string {
+  if (typeof got === 'string' && names.includes(got)) return `${got} has options that it needs: write { "type": ${JSON.stringify(got)}, … }`;
+  return `must be of type ${names.join(', ')}, got ${JSON.stringify(got) ?? 'nothing'}`;
+}
 
 const count = (): z.ZodInt => z.int().min(1);
 const rate = (): z.ZodNumber => z.number().min(0).lt(1);

@@ -1,0 +1,111 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { multiHead } from '@ashlar/attention';
+import { mlp, swiglu } from '@ashlar/nn';
+import { layerNorm } from '@ashlar/norm';
+import { learned } from '@ashlar/positional';
+import { CombinationError, ConfigError, build, catalogue, decoder, decoderJsonSchema, parseDecoderConfig, type DecoderConfigInput, type PartKind } from './index.js';
+
+const config = {
+  modelType: 'decoder', vocabulary: 20, width: 16, depth: 2, maxLength: 8,
+  attention: { type: 'grouped', heads: 4, kvHeads: 2 }, positional: 'rotary', norm: 'rmsNorm', feedForward: 'swiglu',
+} as const satisfies DecoderConfigInput;
+
+describe('a config', () => {
+  test('gets its defaults, and each part its long form', () => {
+    expect(parseDecoderConfig(config)).toEqual({
+      ...config, positional: { type: 'rotary' }, norm: { type: 'rmsNorm' }, feedForward: { type: 'swiglu' }, residual: { type: 'preNorm' }, bias: false, tiedHead: true, dropout: 0,
+    });
+    expect(parseDecoderConfig(parseDecoderConfig(config))).toEqual(parseDecoderConfig(config));
+  });
+
+  const problems = (change: object): string => {
+    try { parseDecoderConfig({ ...config, ...change }, 'model.json'); } catch (error) { return (error as ConfigError).message; }
+    return 'none';
+  };
+  test.each<[object, string]>([
+    [{ widht: 3 }, 'model.json: unknown key "widht"; did you mean "width"? (known: modelType, vocabulary, width,'],
+    [{ attention: { type: 'grouped', heads: 4, kvHeads: 2, kvheads: 2 } }, 'model.json: attention: unknown key "kvheads"; did you mean "kvHeads"?'],
+    [{ positional: { type: 'rotary', bose: 3 } }, 'model.json: positional: unknown key "bose"; did you mean "base"?'],
+    [{ residual: { type: 'preNorm', alpha: 3 } }, 'model.json: residual: unknown key "alpha"; did you mean "type"? (known: type)'],
+    [{ positional: 'rotery' }, 'model.json: positional: must be of type learned, rotary, got "rotery"'],
+    [{ positional: { type: 'alibi' } }, 'positional.type: must be of type learned, rotary, got "alibi"'],
+    [{ positional: {} }, 'positional.type: must be of type learned, rotary, got {}'],
+    [{ positional: 7 }, 'positional: must be of type learned, rotary, got 7'],
+    [{ attention: 'grouped' }, 'model.json: attention: grouped has options that it needs: write { "type": "grouped", … }'],
+    [{ attention: undefined }, 'model.json: attention: must be of type multiHead, grouped, got nothing'],
+    [{ attention: { type: 'grouped', heads: 4 } }, 'model.json: attention.kvHeads: '],
+    [{ width: 0 }, 'model.json: width: '],
+    [{ width: 1.5 }, 'model.json: width: '],
+    [{ dropout: 1 }, 'model.json: dropout: '],
+    [{ dropout: { residual: 0.1, atention: 0.1 } }, 'model.json: dropout: unknown key "atention"; did you mean "attention"?'],
+    [{ modelType: 'encoder' }, 'model.json: modelType: '],
+    [{ initialisation: { sdt: 1 } }, 'model.json: initialisation: unknown key "sdt"; did you mean "std"?'],
+    [{ feedForward: { type: 'mlp', activation: 'swish' } }, 'model.json: feedForward.activation: '],
+  ])('%j is refused', (change, message) => { expect(problems(change)).toContain(message); });
+
+  test('every problem has a line', () => {
+    expect(problems({ width: -1, depth: 'two', bais: true }).split('\n').length).toBe(3);
+    expect(() => parseDecoderConfig('text')).toThrow(ConfigError);
+  });
+});
+
+describe('combinations that cannot work name both sides', () => {
+  test.each<[object, string]>([
+    [{ attention: { type: 'multiHead', heads: 3 } }, 'multiHead: heads must divide the width (16), got 3; or give headWidth'],
+    [{ attention: { type: 'grouped', heads: 4, kvHeads: 3 } }, 'grouped: kvHeads must divide heads (4), got 3'],
+    [{ attention: { type: 'multiHead', heads: 16 } }, 'rotary: elements turn in pairs, so the head width must be even, got 1'],
+    [{ positional: { type: 'rotary', dimensions: 6 } }, 'rotary: dimensions must be at most the head width (4), got 6'],
+    [{ positional: { type: 'learned', maxLength: 4 } }, "learned: maxLength must be at least the model's (8), got 4"],
+    [{ positional: 'learned', maxLength: undefined }, 'learned: it needs to know how many positions to learn'],
+    [{ attention: { type: 'multiHead', heads: 4, causal: false } }, 'a decoder cannot work with multiHead attention that is not causal'],
+  ])('%j', (change, message) => { expect(() => build({ ...config, ...change } as DecoderConfigInput)).toThrow(message); });
+
+  test('attention that cannot rotate, and one that takes less', () => {
+    const parts = { vocabulary: 5, width: 8, depth: 1, maxLength: 9, positional: learned(), norm: layerNorm(), feedForward: mlp() };
+    const attention = multiHead({ heads: 2 }), able = attention.capabilities;
+    expect(() => decoder({ ...parts, positional: { ...learned(), name: 'turning', capabilities: { embed: false, rotate: true } }, attention: { ...attention, name: 'linear', capabilities: { ...able, rotate: false } } }))
+      .toThrow('turning positions do not go with linear attention, which cannot rotate queries and keys; use positions that are added to the embeddings, such as learned');
+    expect(() => decoder({ ...parts, attention: { ...attention, capabilities: { ...able, maxLength: 4 } } })).toThrow(CombinationError);
+    expect(decoder({ ...parts, attention }).maxLength).toBe(9);
+  });
+});
+
+test('every part of the catalogue builds, and each of its options changes the model or is refused', async () => {
+  const options: Record<string, Record<string, readonly unknown[]>> = {
+    multiHead: { headWidth: [6], bias: [true], scale: [0.1] }, grouped: { headWidth: [6], bias: [true], scale: [0.1], kvHeads: [1] },
+    learned: { maxLength: [12] }, rotary: { base: [10], layout: ['interleaved'], dimensions: [2] },
+    layerNorm: { epsilon: [0.5], bias: [true] }, rmsNorm: { epsilon: [0.5] }, preNorm: {}, postNorm: {},
+    mlp: { activation: ['relu', 'silu', 'geluTanh'], hidden: [9], bias: [true] }, swiglu: { hidden: [9], bias: [true] }, geglu: { hidden: [9], bias: [true] },
+  };
+  const { tensor } = await import('@ashlar/tensor'), { reference } = await import('@ashlar/tensor/reference');
+  const logits = async (changed: object): Promise<string> => {
+    const model = build({ ...config, initialisation: { std: 0.5 }, ...changed } as DecoderConfigInput, { seed: 2 });
+    // Gains and biases begin where options cannot show; move them.
+    model.parameters().filter(({ shape }) => shape.length === 1).forEach((parameter, i) => parameter.write(Float32Array.from({ length: parameter.size }, (_, j) => 0.5 + ((i + j) % 3) / 4)));
+    return JSON.stringify([...await model.logits(tensor(Int32Array.of(3, 1, 4, 1, 5), { shape: [1, 5] })).data(reference()), model.maxLength, model.parameterCount]);
+  };
+  for (const kind of Object.keys(catalogue) as PartKind[]) {
+    for (const [type, entry] of Object.entries<{ options: object }>(catalogue[kind])) {
+      const base = { type, ...(kind === 'attention' ? { heads: 4 } : {}), ...(type === 'grouped' ? { kvHeads: 2 } : {}) };
+      const plain = await logits({ [kind]: base });
+      const tried = options[type]!;
+      const known = Object.keys(entry.options).filter((name) => name !== 'heads' && name !== 'causal');
+      expect(Object.keys(tried).toSorted(), type).toEqual(known.toSorted());
+      for (const [name, choices] of Object.entries(tried)) for (const value of choices) expect(await logits({ [kind]: { ...base, [name]: value } }), `${type}.${name}`).not.toBe(plain);
+    }
+  }
+});
+
+test('the published JSON Schema is that of the code', () => {
+  const published = readFileSync(new URL('../schema/decoder.schema.json', import.meta.url), 'utf8');
+  expect(JSON.parse(published), 'run: pnpm --filter @ashlar/models schema').toEqual(JSON.parse(JSON.stringify(decoderJsonSchema())));
+  expect(published).toContain('"additionalProperties": false');
+});
+
+test('the same model from values and from data', async () => {
+  const fromData = build({ modelType: 'decoder', vocabulary: 9, width: 8, depth: 1, maxLength: 4, attention: { type: 'multiHead', heads: 2 }, positional: 'learned', norm: 'layerNorm', feedForward: 'swiglu', tiedHead: false, bias: true }, { seed: 6 });
+  const fromValues = decoder({ vocabulary: 9, width: 8, depth: 1, maxLength: 4, attention: multiHead({ heads: 2 }), positional: learned(), norm: layerNorm(), feedForward: swiglu(), tiedHead: false, bias: true, seed: 6 });
+  const contents = (model: typeof fromData) => Promise.all([...model.namedParameters()].map(async ([name, parameter]) => [name, await parameter.values()] as const));
+  expect(await contents(fromValues)).toEqual(await contents(fromData));
+});
