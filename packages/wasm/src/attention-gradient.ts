@@ -5,7 +5,7 @@
 import type { View } from '@ashlar/tensor';
 import { accessLane, add, call, fillBytes, forRange, get, int, load, minimum, mul, multiplyAdd, named, op, scaled, set, splat, store, sub, when, whileBelow } from './code.js';
 import type { Code, Local, Segment } from './encoder.js';
-import { attentionMods, attentionShape, block, clamp, localOf, modSlots, scoreRow, scores, servesAttention, strip, viewAddress, viewBytes } from './attention-rows.js';
+import { attentionMods, attentionShape, block, clamp, greater, localOf, modSlots, scoreRow, scores, servesAttention, strip, viewAddress, viewBytes } from './attention-rows.js';
 import { writeRow } from './attention.js';
 import { Emitter } from './emitter.js';
 import type { EmitContext, WasmKernel } from './fused.js';
@@ -127,7 +127,7 @@ function emitGradient(context: EmitContext): void {
             e.push(call(scoreTiles, add(left, mul(get(from), int(4 * D))), right, add(target, offset), int(scoreRow), stripPanels, columnPanels, int(D), int(16 * D), int(32 * D), int(32), int(0)));
           }
           const row = f.local('i32');
-          const rowBody = e.scope(() => { gradientRow(row, start, count, visible, head, top); });
+          const rowBody = e.scope(() => { gradientRow(row, start, visible, columnPanels, head, top); });
           e.push(forRange(row, get(from), to, int(1), rowBody));
           e.push(call(rowTiles, add(slopes, offset), keysWide, add(dqBlock, mul(get(from), int(4 * wide))), int(4 * wide), stripPanels, int(wide / 8), visible, int(4 * scoreRow), scaled(count, 32), int(32), int(0)));
           addRows(get(from), to, head, top);
@@ -135,13 +135,21 @@ function emitGradient(context: EmitContext): void {
         e.push(when(op('i32.gt_s', visible, int(0)), inside));
       });
       e.push(forRange(from, int(0), rows, int(strip), stripBody));
-      const inside = e.scope(() => {
-        const used = number(sub(rows, get(firstStrip)));
-        for (const [left, right, target] of [[weights, upstreamWide, dvBlock], [slopes, queriesWide, dkBlock]] as const) {
-          e.push(call(columnTiles, add(left, mul(get(firstStrip), int(scoreRow))), add(right, mul(get(firstStrip), int(32))), target, int(4 * wide), keyPanels, int(wide / 8), used, int(16), scaled(rows, 32), int(32), int(1)));
-        }
+      const column = f.local('i32');
+      const columnBody = e.scope(() => {
+        // the first row that sees the strip's first key
+        const sees = causal ? clamp(sub(add(add(start, get(column)), int(T - S)), top), int(0), rows) : int(0);
+        const row = number(greater(sees, get(firstStrip)));
+        const inside = e.scope(() => {
+          const panels = number(minimum(int(strip / 4), sub(keyPanels, op('i32.shr_u', get(column), int(2)))));
+          const offset = number(add(mul(row, int(scoreRow)), scaled(get(column), 4)));
+          for (const [left, right, target] of [[weights, upstreamWide, dvBlock], [slopes, queriesWide, dkBlock]] as const) {
+            e.push(call(columnTiles, add(left, offset), add(right, mul(row, int(32))), add(target, mul(get(column), int(4 * wide))), int(4 * wide), panels, int(wide / 8), sub(rows, row), int(16), scaled(rows, 32), int(32), int(1)));
+          }
+        });
+        e.push(when(op('i32.lt_s', row, rows), inside));
       });
-      e.push(when(op('i32.lt_s', get(firstStrip), rows), inside));
+      e.push(forRange(column, int(0), count, int(strip), columnBody));
     }
 
     /** deltas[row] = Σ_d o · dO, four rows at a time from the packed panels. */
@@ -156,12 +164,12 @@ function emitGradient(context: EmitContext): void {
     }
 
     /** Turns a row of products into weights p = exp(score − lse) and slopes p · (dO·v − delta) · scale; 0 where not visible. */
-    function gradientRow(row: Local, start: Code, count: Code, visible: Code, head: Local, top: Code): void {
+    function gradientRow(row: Local, start: Code, visible: Code, columnPanels: Code, head: Local, top: Code): void {
       const position = f.local('i32');
       e.push(set(position, add(top, get(row))));
       e.bind(2, position);
       const limit = number(causal ? clamp(sub(add(get(position), int(S - T + 1)), start), int(0), visible) : visible);
-      const stop = number(add(start, count));
+      const stop = number(minimum(int(S), add(start, scaled(columnPanels, 8))));
       const lines = [weights, slopes].map((at) => number(sub(add(at, mul(get(row), int(scoreRow))), mul(start, int(4))))) as [Code, Code];
       const logSum = named(f, 'v128', e.segment, load('v128.load32_splat', viewAddress(context.address(lse.slot), lse, [get(batch), get(head), get(position)])));
       const delta = named(f, 'v128', e.segment, load('v128.load32_splat', add(deltas, mul(get(row), int(4)))));
@@ -174,6 +182,9 @@ function emitGradient(context: EmitContext): void {
         const slope = op('f32x4.mul', op('f32x4.mul', p, op('f32x4.sub', load('v128.load', at[1]), delta)), splat(f, mods.scale));
         e.push([store('v128.store', at[0], p), store('v128.store', at[1], op('v128.and', slope, valid))]);
       }, { start, end: stop });
+      const at = f.local('i32');
+      e.push(forRange(at, scaled(columnPanels, 32), int(scoreRow), int(16), [weights, slopes].map((area) =>
+        store('v128.store', add(add(area, mul(get(row), int(scoreRow))), get(at)), splat(f, 0)))));
     }
 
     /** Adds the strip's query gradient to the rows of the result. */

@@ -13,23 +13,32 @@ const log2e = Math.LOG2E;
 const ln2High = 0.693145751953125; // 16 bits: a product with an exponent is exact
 const ln2Low = Math.LN2 - ln2High;
 
-/** x = n·ln 2 + r with |r| ≤ ln 2 / 2; the value is r + r²·q(r) ≈ eʳ − 1. Needs |x| < 2²². */
-function reduceExponential(f: FunctionBuilder, out: Segment, x: Code): { n: Code; expm1: Code } {
-  const n = named(f, 'v128', out, op('f32x4.nearest', op('f32x4.mul', x, splat(f, log2e))));
+/** 1.5 · 2²³: added to a float below 2²², it leaves the nearest integer in the low bits of the sum. */
+const roundingShift = 12582912;
+const roundingShiftBits = 0x4b400000;
+
+/**
+ * x = n·ln 2 + r with |r| ≤ ln 2 / 2; `expm1` is r + r²·q(r) ≈ eʳ − 1. The low bits of `shifted` hold n. Needs |x| < 2²¹.
+ */
+function reduceExponential(f: FunctionBuilder, out: Segment, x: Code): { shifted: Code; expm1: Code } {
+  const shifted = named(f, 'v128', out, multiplyAdd(f, x, splat(f, log2e), splat(f, roundingShift)));
+  const n = named(f, 'v128', out, op('f32x4.sub', shifted, splat(f, roundingShift)));
   const high = multiplyAdd(f, n, splat(f, -ln2High), x);
   const r = named(f, 'v128', out, multiplyAdd(f, n, splat(f, -ln2Low), high));
   const q = polynomial(f, out, r, [0.5, 0.16666576266288757, 0.04166685417294502, 0.008363300003111362, 0.0013901346828788519]);
-  return { n, expm1: named(f, 'v128', out, multiplyAdd(f, op('f32x4.mul', r, r), q, r)) };
+  return { shifted, expm1: named(f, 'v128', out, multiplyAdd(f, op('f32x4.mul', r, r), q, r)) };
 }
 
-/** 2ⁿ as a float for integers −126 ≤ n ≤ 127. */
-const powerOfTwo = (f: FunctionBuilder, n: Code): Code => op('i32x4.shl', op('i32x4.add', n, splatInt(f, 127)), int(23));
+const one = 0x3f800000;
+
+/** 2ⁿ as a float for integers −126 ≤ n ≤ 127 in the low bits of `shifted`; higher bits fall out. */
+const powerOfTwo = (f: FunctionBuilder, shifted: Code): Code => op('i32x4.add', op('i32x4.shl', shifted, int(23)), splatInt(f, one));
 
 /** eˣ over the full range: subnormal results are exact to rounding, NaN stays NaN. */
 export function exp(f: FunctionBuilder, out: Segment, argument: Code): Code {
   const x = named(f, 'v128', out, op('f32x4.pmin', op('f32x4.pmax', argument, splat(f, -105)), splat(f, 89)));
-  const { n, expm1 } = reduceExponential(f, out, x);
-  const whole = named(f, 'v128', out, op('i32x4.trunc_sat_f32x4_s', n));
+  const { shifted, expm1 } = reduceExponential(f, out, x);
+  const whole = named(f, 'v128', out, op('i32x4.sub', shifted, splatInt(f, roundingShiftBits)));
   const half = named(f, 'v128', out, op('i32x4.shr_s', whole, int(1)));
   const scaled = op('f32x4.mul', op('f32x4.add', expm1, splat(f, 1)), powerOfTwo(f, half));
   return named(f, 'v128', out, op('f32x4.mul', scaled, powerOfTwo(f, op('i32x4.sub', whole, half))));
@@ -38,10 +47,8 @@ export function exp(f: FunctionBuilder, out: Segment, argument: Code): Code {
 /** eˣ for x ≤ 88 where results below 2⁻¹²⁶ may be 0 (a softmax's terms): fewer steps. NaN stays NaN, −infinity gives 0. */
 export function expNonPositive(f: FunctionBuilder, out: Segment, argument: Code): Code {
   const x = named(f, 'v128', out, argument);
-  const clamped = named(f, 'v128', out, op('f32x4.pmax', x, splat(f, -87.3)));
-  const { n, expm1 } = reduceExponential(f, out, clamped);
-  const scale = powerOfTwo(f, op('i32x4.trunc_sat_f32x4_s', n));
-  const value = op('f32x4.mul', op('f32x4.add', expm1, splat(f, 1)), scale);
+  const { shifted, expm1 } = reduceExponential(f, out, named(f, 'v128', out, op('f32x4.pmax', x, splat(f, -87.3))));
+  const value = op('f32x4.mul', op('f32x4.add', expm1, splat(f, 1)), powerOfTwo(f, shifted));
   return named(f, 'v128', out, op('v128.andnot', value, op('f32x4.lt', x, splat(f, -87.3))));
 }
 
@@ -113,32 +120,30 @@ export function tanh(f: FunctionBuilder, out: Segment, argument: Code): Code {
   const x = named(f, 'v128', out, argument);
   const doubled = op('f32x4.pmin', op('f32x4.mul', op('f32x4.abs', x), splat(f, 2)), splat(f, 20));
   const y = named(f, 'v128', out, doubled);
-  const { n, expm1 } = reduceExponential(f, out, y);
-  const scale = named(f, 'v128', out, powerOfTwo(f, op('i32x4.trunc_sat_f32x4_s', n)));
+  const { shifted, expm1 } = reduceExponential(f, out, y);
+  const scale = named(f, 'v128', out, powerOfTwo(f, shifted));
   const e = named(f, 'v128', out, multiplyAdd(f, scale, expm1, op('f32x4.sub', scale, splat(f, 1))));
   const value = op('f32x4.div', e, op('f32x4.add', e, splat(f, 2)));
   return named(f, 'v128', out, op('v128.or', value, op('v128.and', x, splatInt(f, 0x80000000))));
 }
 
-/** Error function: x·p(x²) up to 1, 1 − e^−q(x) above. */
+/** Error function: x · p(x²) / q(x²), a minimax fit of the relative error on |x| ≤ 3.92, beyond which f32 holds ±1. */
 export function erf(f: FunctionBuilder, out: Segment, argument: Code): Code {
-  const x = named(f, 'v128', out, argument);
-  const a = named(f, 'v128', out, op('f32x4.pmin', op('f32x4.abs', x), splat(f, 4)));
-  const near = op('f32x4.mul', a, polynomial(f, out, op('f32x4.mul', a, a),
-    [1.1283791065216064, -0.37612324953079224, 0.11280179768800735, -0.02671131119132042, 0.004917550832033157, -0.0005631418898701668]));
-  const q = polynomial(f, out, a,
-    [0.002195771550759673, 1.1190729141235352, 0.6522909998893738, 0.0900794193148613, -0.015242298133671284, 0.001208628062158823]);
-  const far = op('f32x4.sub', splat(f, 1), expNonPositive(f, out, op('f32x4.neg', q)));
-  const value = op('v128.bitselect', far, near, op('f32x4.gt', a, splat(f, 1)));
-  return named(f, 'v128', out, op('v128.or', value, op('v128.and', x, splatInt(f, 0x80000000))));
+  const x = named(f, 'v128', out, op('f32x4.pmax', op('f32x4.pmin', argument, splat(f, 3.92)), splat(f, -3.92)));
+  const x2 = named(f, 'v128', out, op('f32x4.mul', x, x));
+  const p = polynomial(f, out, x2,
+    [1.1283791065216064, 0.19992095232009888, 0.05057285353541374, 0.003701467765495181, 0.0001418478204868734, -1.957841732291854e-6, 1.992459530697488e-8]);
+  const q = polynomial(f, out, x2, [1, 0.5105069875717163, 0.11499693989753723, 0.014352905564010143, 0.0009560073376633227]);
+  const value = op('f32x4.div', op('f32x4.mul', x, p), q);
+  return named(f, 'v128', out, op('f32x4.pmax', op('f32x4.pmin', value, splat(f, 1)), splat(f, -1)));
 }
 
 /** −1, 0 or 1 by the sign; ±0 and NaN stay. */
 export function sign(f: FunctionBuilder, out: Segment, argument: Code): Code {
   const x = named(f, 'v128', out, argument);
-  const one = op('v128.or', splat(f, 1), op('v128.and', x, splatInt(f, 0x80000000)));
+  const unit = op('v128.or', splat(f, 1), op('v128.and', x, splatInt(f, 0x80000000)));
   const ordered = op('v128.or', op('f32x4.lt', x, splat(f, 0)), op('f32x4.gt', x, splat(f, 0)));
-  return named(f, 'v128', out, op('v128.bitselect', one, x, ordered));
+  return named(f, 'v128', out, op('v128.bitselect', unit, x, ordered));
 }
 
 /** Adds (or takes the extreme of) the four lanes; every lane of the result holds it. */
