@@ -31,7 +31,7 @@ describe('nanoGPT\'s CPU recipe', () => {
   });
   test('begins as GPT-2 does: std 0.02, and 0.02 / √8 where a sublayer ends', async () => {
     const std = async (name: string): Promise<number> => {
-      const data = await model.namedParameters().get(name)!.values();
+      const data = Float64Array.from(await model.namedParameters().get(name)!.values());
       return Math.sqrt(data.reduce((sum, value) => sum + value * value, 0) / data.length);
     };
     for (const name of ['tokens.weight', 'positional.weight', 'layers.0.attention.qkv.weight', 'layers.3.feedForward.up.weight']) expect(await std(name) / 0.02, name).toBeCloseTo(1, 1);
