@@ -68,10 +68,10 @@ export class DivergedError extends Error {
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { step, batches, steps, evaluate, checkpoint, callbacks = {}, signal } = options;
+  count('steps', steps);
   const logEvery = count('logEvery', options.logEvery ?? 1);
   const evaluateEvery = count('evaluateEvery', options.evaluateEvery ?? steps);
   const checkpointEvery = count('checkpointEvery', options.checkpointEvery ?? steps);
-  count('steps', steps);
   const tokensEach = batches.shape[0] * batches.shape[1];
   const stopped = (): boolean => signal?.aborted ?? false;
 

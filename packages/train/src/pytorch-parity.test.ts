@@ -5,14 +5,17 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { gradients, jit, read, tensor, type Device, type Tensor } from '@ashlar/tensor';
 import { reference } from '@ashlar/tensor/reference';
 import { wasm } from '@ashlar/wasm';
+import { webgpu } from '@ashlar/webgpu-node';
 import { describeHuggingFaceConfig, huggingFaceWeights, parametersOf } from '@ashlar/hub';
 import { loadHuggingFace, readSafetensorsFile } from '@ashlar/hub/node';
 import { adamW } from '@ashlar/optim';
 import { trainStep } from './index.js';
 
-const devices: readonly [name: string, make: () => Device | Promise<Device>][] = [
-  ['reference', reference],
-  ['wasm', wasm],
+/** The last number: milliseconds that a test may take. Software WebGPU adapters compile shaders slowly. */
+const devices: readonly [name: string, make: () => Device | Promise<Device>, timeout: number][] = [
+  ['reference', reference, 60_000],
+  ['wasm', wasm, 60_000],
+  ['webgpu', webgpu, 300_000],
 ];
 
 function recorded(family: string) {
@@ -35,7 +38,7 @@ function recorded(family: string) {
   };
 }
 
-describe.each(devices)('parity with PyTorch on %s', (_, make) => {
+describe.each(devices)('parity with PyTorch on %s', (_, make, timeout) => {
   let device: Device;
   beforeAll(async () => { device = await make(); });
   afterAll(() => device.close());
@@ -80,7 +83,7 @@ describe.each(devices)('parity with PyTorch on %s', (_, make) => {
       }
       run.release();
       await model.toHost();
-    });
+    }, timeout);
 
     test('ten AdamW losses and gradient norms within 1e-3', async () => {
       const model = loadHuggingFace(known.folder);
@@ -95,6 +98,6 @@ describe.each(devices)('parity with PyTorch on %s', (_, make) => {
       }
       expect(step.compilations.length).toBe(1);
       step.release();
-    });
+    }, timeout);
   });
 });

@@ -29,6 +29,7 @@ export function resumeStep(step: TrainStep, run: RunFolder, materials: Materials
   restoreState(step, facts.optimizerCount, tensors);
   const notes = damaged.map(({ message }) => `${message}; going back to the checkpoint before it`);
   if (facts.device !== device.kind) notes.push(`the run was on ${facts.device} up to here: on ${device.kind} its losses differ by rounding`);
+  if (device.kind === 'reference') notes.push('the reference device computes in double precision and a checkpoint keeps single precision: its losses differ by rounding from those of an uninterrupted run');
   return { step: facts.step, notes: [...notes, `going on after step ${facts.step}`] };
 }
 
