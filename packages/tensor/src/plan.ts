@@ -10,6 +10,7 @@ import type { Group } from './groups.js';
 import { flatten } from './index-algebra.js';
 import type { DotKernel, Expression, FusedKernel, Kernel, LoopKernel, Plan, Slot, Step, Store, View } from './kernel.js';
 import { loops, visitExpression } from './lower.js';
+import { lowerMods } from './lower-mods.js';
 import { planMemory } from './memory.js';
 import { flopsOf, joinAlike, rangeOf, slotsOf, type Touched } from './steps.js';
 import * as n from './node.js';
@@ -233,7 +234,8 @@ function emit(group: Group, table: SlotTable, traits: BackendTraits, mapSlot: (s
         return { slot, offset: 0, shape, strides: rowMajorStrides(shape) };
       });
       const scratch = traits.fused(request)!.scratch.map((bytes) => table.create('u32', Math.ceil(bytes / 4), { kind: 'work', offset: -1 }));
-      const kernel: FusedKernel = { kind: 'fused', name: op.name, op: op.name, attributes, inputs: group.windows.map(window), outputs: kernelOutputs, scratch };
+      const inputs = group.windows.map(window);
+      const kernel: FusedKernel = { kind: 'fused', name: op.name, op: op.name, attributes: lowerMods(attributes, inputs), inputs, outputs: kernelOutputs, scratch };
       return [kernel];
     }
   }

@@ -145,8 +145,12 @@ export class Tensor {
     });
     return new Tensor(n.slice(this.node, starts, sizes, steps));
   }
-  /** One position of an axis, which is removed. */
-  at(index: number, axis = 0): Tensor {
+  /** One position of an axis, which is removed; or, by an integer tensor, rows of the first axis (`gather`). */
+  at(index: number | Tensor, axis = 0): Tensor {
+    if (index instanceof Tensor) {
+      if (axis !== 0) throw new n.ShapeError(`at: positions given by a tensor are of axis 0, got axis ${axis}`);
+      return this.gather(index);
+    }
     const at = n.normalizeAxis(axis, this.rank, 'at'), size = this.shape[at]!, start = index < 0 ? index + size : index;
     if (!(start >= 0 && start < size)) throw new n.ShapeError(`at: axis ${axis} of ${n.show(this.shape)} has no position ${index}`);
     return this.slice(...this.shape.map((_, i) => (i === at ? [start, start + 1] as const : undefined))).reshape(this.shape.filter((_, i) => i !== at));

@@ -131,7 +131,7 @@ function evaluateIndex(index: Index, point: readonly number[], load: Load, reduc
   }, index.base);
 }
 
-function evaluateExpression(root: Expression, point: readonly number[], load: Load, reduced: readonly number[], accumulator: number): number {
+export function evaluateExpression(root: Expression, point: readonly number[], load: Load, reduced: readonly number[], accumulator: number): number {
   const memo = new Map<Expression, number>();
   const wrap = (value: number, dtype: DType): number => (dtype === 'i32' ? value | 0 : dtype === 'u32' ? value >>> 0 : value);
   const of = (expression: Expression): number => {
