@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { reference } from '@ashlar/tensor/reference';
+import { wasm } from '@ashlar/wasm';
 import { build } from '@ashlar/models';
 import { adamW, cosine } from '@ashlar/optim';
 import { trainStep, type StepBatch } from './train-step.js';
@@ -78,6 +79,44 @@ describe('a training step', () => {
     expect(() => after.restore({ ...state, optimizer: new Map([...state.optimizer].slice(1)) })).toThrow(`restore: optimizer lacks ${name}`);
     expect(() => after.restore({ ...state, optimizer: new Map([...state.optimizer, ['extra', new Float32Array(1)]]) })).toThrow('restore: optimizer has extra');
     expect(() => after.restore({ ...state, optimizer: new Map([...state.optimizer, [name!, new Float32Array(1)]]) })).toThrow('elements, got 1');
+  });
+
+  test('after its second update it allocates nothing, builds nothing and submits once', async () => {
+    await using device = await wasm();
+    const step = trainStep({ model: model(0.1), device, optimizer: optimizer(), clip: 1 });
+    step(batchAt(0));
+    step(batchAt(1));
+    await step.ready();
+    const before = { ...device.counters };
+    for (let i = 2; i < 30; i++) { step(batchAt(i)); await step.ready(); }
+    expect(device.counters).toEqual({ ...before, runs: before.runs + 28, submits: before.submits + 28 });
+    expect(step.plan!.explain()).toContain('scatter-add');
+  });
+
+  test('the same seed gives the same bits, and a restored run goes on with them', async () => {
+    await using device = await wasm();
+    const make = () => trainStep({ model: model(0.2), device, optimizer: optimizer(), clip: 1, seed: 4 });
+    const whole = await losses(make(), 8);
+    const before = make();
+    expect(await losses(before, 5)).toEqual(whole.slice(0, 5));
+    const contents = async (variables: typeof before.state.optimizer) => new Map(await Promise.all([...variables].map(async ([name, variable]) => [name, await variable.read()] as const)));
+    const after = make();
+    after.restore({ count: 5, parameters: await contents(before.state.parameters), optimizer: await contents(before.state.optimizer) });
+    expect(await losses(after, 3)).toEqual(whole.slice(5));
+  });
+
+  test('prepare compiles and plans before anything runs', async () => {
+    await using device = await wasm();
+    const step = trainStep({ model: model(), device, optimizer: optimizer() });
+    expect(step.plan).toBeUndefined();
+    step.prepare(batchAt(0));
+    expect([step.count, step.compilations.length, device.counters.runs]).toEqual([0, 1, 0]);
+    expect(step.plan!.steps.length).toBeGreaterThan(20);
+    step(batchAt(0));
+    expect([step.count, step.compilations.length]).toEqual([1, 1]);
+    step(batchAt(0, 2));
+    expect(step.compilations[1]!.reason).toContain('arguments changed');
+    step.release();
   });
 
   test('wrong options and batches are refused', () => {
