@@ -1,7 +1,7 @@
 /** Matrix products: packed panels, blocks that fit the caches, tiles of 4×8, and the stores' expressions over each finished block. */
 import type { DotKernel } from '@ashlar/tensor';
 import { add, call, forRange, get, int, load, minimum, mul, named, op, scaled, set, sub, when } from './code.js';
-import type { Code, FunctionBuilder, Local, ModuleBuilder, Segment } from './encoder.js';
+import type { Code, FunctionBuilder, Local, ModuleBuilder } from './encoder.js';
 import { dotShape, threadGrid } from './dot-shape.js';
 import type { DotShape, Grid, Operand } from './dot-shape.js';
 import { Emitter, strideAlong } from './emitter.js';
@@ -15,7 +15,7 @@ import { packedRows, tileColumns, tileRows, tilesFunction } from './tile.js';
 /** k is cut so that a panel of eight columns stays in the first-level cache, … */
 const cacheK = 256;
 /** … and packed in stretches of at most this. */
-const packK = 1024;
+const packK = 512;
 const smallProduct = 40_000;
 
 const bytesOf = (operand: Operand): number => (operand.dtype === 'f16' ? 2 : 4);
@@ -120,57 +120,65 @@ function emit(module: ModuleBuilder, f: FunctionBuilder, shape: DotShape, batche
   const scratch = (offset: number): Code => named(f, 'i32', f.body, add(get(f.param(1)), int(offset)));
   const [aPanels, bPanels, block] = [scratch(scratchOffset.a), scratch(scratchOffset.b), scratch(scratchOffset.c)];
 
-  const depth = Math.max(1, Math.min(k, packK));
-  const columnBlock = Math.max(1, Math.min(columnPanels, 64, Math.floor(panelBytes.b / (4 * depth * tileColumns))));
-  const rowBlock = Math.max(1, Math.min(rowPanels, 32, Math.floor(panelBytes.a / (4 * depth * tileRows)), Math.floor(panelBytes.c / (4 * columnBlock * tileColumns * tileRows))));
-  const onePack = k <= packK;
+  // The left operand's block stays in the second-level cache; the right one's panels come from the third, once a block.
+  const stretches = Math.max(1, Math.ceil(k / packK)), depth = Math.max(1, Math.ceil(k / stretches));
+  const direct = directStride(shape);
+  const columnBlock = Math.max(1, Math.min(columnPanels, Math.floor(panelBytes.b / (4 * depth * tileColumns)), direct === undefined ? 128 : Infinity));
+  const rowBlock = Math.max(1, Math.min(rowPanels, 32, Math.floor(panelBytes.a / (4 * depth * tileRows))));
+  // Rows whose results are held together until every stretch of k is in.
+  const held = Math.floor(panelBytes.c / (4 * columnBlock * tileColumns * tileRows));
+  const rowGroup = direct !== undefined ? rowPanels : stretches > 1 ? Math.max(1, Math.min(rowPanels, held)) : Math.max(1, Math.min(rowBlock, held));
   const packA = packFunction(module, tileRows, grain(a.across, a.along), a.dtype);
   const packB = packFunction(module, tileColumns, grain(b.across, b.along), b.dtype);
   const tiles = tilesFunction(module, packedRows);
   // With few rows the right operand is read once or twice: where it lies well, it is read in place.
   const inPlace = rows.size < 16 && b.across === 1 && b.dtype === 'f32';
-  const direct = directStride(shape);
+  const number = (value: Code): Code => named(f, 'i32', e.segment, value);
+  const step = (panels: number, end: Local, at: Local): Code => number(minimum(int(panels), sub(get(end), get(at))));
 
   batchLoop(e, shape, ranges, (aBase, bBase) => {
-    const column = f.local('i32'), row = f.local('i32');
+    const column = f.local('i32'), group = f.local('i32'), row = f.local('i32'), start = f.local('i32'), from = f.local('i32');
     const columnBody = e.scope(() => {
-      const panels = named(f, 'i32', e.segment, minimum(int(columnBlock), sub(get(ranges.columns.end), get(column))));
-      const firstColumn = named(f, 'i32', e.segment, mul(get(column), int(tileColumns)));
-      const endColumn = named(f, 'i32', e.segment, minimum(int(columns.size), add(firstColumn, mul(panels, int(tileColumns)))));
-      const pack = (from: Code, length: Code): Code => (inPlace ? [] : call(packB, bPanels, operandAddress(bBase, b, firstColumn, from),
+      const panels = step(columnBlock, ranges.columns.end, column);
+      const firstColumn = number(mul(get(column), int(tileColumns)));
+      const endColumn = number(minimum(int(columns.size), add(firstColumn, mul(panels, int(tileColumns)))));
+      const stride = direct === undefined ? number(mul(panels, int(4 * tileColumns))) : int(direct);
+      const packColumns = (length: Code): Code => (inPlace || k === 0 ? [] : call(packB, bPanels, operandAddress(bBase, b, firstColumn, get(start)),
         int(b.across * bytesOf(b)), int(b.along * bytesOf(b)), sub(endColumn, firstColumn), length));
-      if (onePack && k > 0) e.push(pack(int(0), int(k)));
-      const rowBody = e.scope(() => {
-        const height = named(f, 'i32', e.segment, minimum(int(rowBlock), sub(get(ranges.rows.end), get(row))));
-        const firstRow = named(f, 'i32', e.segment, mul(get(row), int(tileRows)));
-        const endRow = named(f, 'i32', e.segment, minimum(int(rows.size), add(firstRow, mul(height, int(tileRows)))));
-        const stride = direct === undefined ? named(f, 'i32', e.segment, mul(panels, int(4 * tileColumns))) : int(direct);
-        const target = direct === undefined ? block : directAddress(e, shape, firstRow, firstColumn);
-        multiply(e, { target, stride, panels, height, firstRow, endRow, firstColumn });
-        if (direct === undefined) finishBlock(e, shape, block, stride, firstRow, endRow, firstColumn, endColumn);
+      e.push(set(start, int(0)));
+      if (stretches === 1) e.push(packColumns(int(k)));
+      const groupBody = e.scope(() => {
+        const groupEnd = f.local('i32');
+        e.push(set(groupEnd, minimum(get(ranges.rows.end), add(get(group), int(rowGroup)))));
+        const groupRow = number(mul(get(group), int(tileRows)));
+        const groupTarget = direct === undefined ? block : directAddress(e, shape, groupRow, firstColumn);
+        const stretchBody = e.scope(() => {
+          const length = stretches === 1 ? int(k) : number(minimum(int(depth), sub(int(k), get(start))));
+          if (stretches > 1) e.push(packColumns(length));
+          const rowBody = e.scope(() => {
+            const height = step(rowBlock, groupEnd, row);
+            const firstRow = number(mul(get(row), int(tileRows)));
+            const target = number(add(groupTarget, mul(sub(firstRow, groupRow), stride)));
+            if (k === 0) {
+              e.push(call(tiles, aPanels, bPanels, target, stride, height, panels, int(0), int(0), int(0), int(0), int(0)));
+              return;
+            }
+            const endRow = minimum(int(rows.size), add(firstRow, mul(height, int(tileRows))));
+            e.push(call(packA, aPanels, operandAddress(aBase, a, firstRow, get(start)), int(a.across * bytesOf(a)), int(a.along * bytesOf(a)), sub(endRow, firstRow), length));
+            const inner = e.scope(() => {
+              const bAt = inPlace ? operandAddress(bBase, b, firstColumn, add(get(start), get(from))) : add(bPanels, scaled(get(from), 4 * tileColumns));
+              e.push(call(tiles, add(aPanels, scaled(get(from), 4 * tileRows)), bAt, target, stride, height, panels,
+                number(minimum(int(cacheK), sub(length, get(from)))), scaled(length, 4 * tileRows), inPlace ? int(4 * tileColumns) : scaled(length, 4 * tileColumns),
+                int(inPlace ? b.along * 4 : 4 * tileColumns), op('i32.or', get(start), get(from))));
+            });
+            e.push(forRange(from, int(0), length, int(cacheK), inner));
+          });
+          e.push(forRange(row, get(group), get(groupEnd), int(rowBlock), rowBody));
+        });
+        if (stretches === 1) e.push(stretchBody); else e.push(forRange(start, int(0), int(k), int(depth), stretchBody));
+        if (direct === undefined) finishBlock(e, shape, block, stride, groupRow, number(minimum(int(rows.size), mul(get(groupEnd), int(tileRows)))), firstColumn, endColumn);
       });
-      e.push(forRange(row, get(ranges.rows.start), get(ranges.rows.end), int(rowBlock), rowBody));
-
-      function multiply(at: Emitter, block: { target: Code; stride: Code; panels: Code; height: Code; firstRow: Code; endRow: Code; firstColumn: Code }): void {
-        const out: Segment = at.segment;
-        if (k === 0) {
-          out.push(call(tiles, aPanels, bPanels, block.target, block.stride, block.height, block.panels, int(0), int(0), int(0), int(0), int(0)));
-          return;
-        }
-        const start = f.local('i32'), from = f.local('i32');
-        const body: Segment = [];
-        const length = onePack ? int(k) : named(f, 'i32', body, minimum(int(packK), sub(int(k), get(start))));
-        if (!onePack) body.push(pack(get(start), length));
-        body.push(call(packA, aPanels, operandAddress(aBase, a, block.firstRow, get(start)), int(a.across * bytesOf(a)), int(a.along * bytesOf(a)), sub(block.endRow, block.firstRow), length));
-        const inner: Segment = [];
-        const steps = named(f, 'i32', inner, minimum(int(cacheK), sub(length, get(from))));
-        const bAt = inPlace ? operandAddress(bBase, b, block.firstColumn, add(get(start), get(from))) : add(bPanels, scaled(get(from), 4 * tileColumns));
-        const bPanel = inPlace ? int(4 * tileColumns) : scaled(length, 4 * tileColumns);
-        inner.push(call(tiles, add(aPanels, scaled(get(from), 4 * tileRows)), bAt, block.target, block.stride, block.height, block.panels,
-          steps, scaled(length, 4 * tileRows), bPanel, int(inPlace ? b.along * 4 : 4 * tileColumns), op('i32.or', get(start), get(from))));
-        body.push(forRange(from, int(0), length, int(cacheK), inner));
-        out.push(forRange(start, int(0), int(k), int(packK), body));
-      }
+      e.push(forRange(group, get(ranges.rows.start), get(ranges.rows.end), int(rowGroup), groupBody));
     });
     e.push(forRange(column, get(ranges.columns.start), get(ranges.columns.end), int(columnBlock), columnBody));
   });

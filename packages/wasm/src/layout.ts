@@ -19,7 +19,7 @@ export const control = {
 export const controlBytes = 4096;
 
 /** A thread's working area: packed panels of both operands of a product, and a block of its result. */
-export const panelBytes = { a: 512 * 1024, b: 512 * 1024, c: 512 * 1024 } as const;
+export const panelBytes = { a: 512 * 1024, b: 2048 * 1024, c: 512 * 1024 } as const;
 export const scratchBytes = panelBytes.a + panelBytes.b + panelBytes.c;
 export const scratchOffset = { a: 0, b: panelBytes.a, c: panelBytes.a + panelBytes.b } as const;
 
