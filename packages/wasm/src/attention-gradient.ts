@@ -19,7 +19,7 @@ import { packedRows, tilesFunction } from './tile.js';
  * [B,S,G,D]. f16 gradients of the queries are summed in f32 scratch.
  */
 export const attentionGradientKernel: WasmKernel = {
-  when: (request) => servesAttention(request, ['scale', 'causal', 'mask']),
+  when: (request) => servesAttention(request),
   scratch: ({ inputs, outputs }) => {
     const { B, H, T, D } = attentionShape(inputs);
     return outputs[0]!.dtype === 'f16' ? [4 * B * H * T * D] : [];
@@ -34,7 +34,7 @@ function emitGradient(context: EmitContext): void {
   const [dq, dk, dv] = kernel.outputs as [View, View, View];
   const { B, H, T, D, G, S } = attentionShape(kernel.inputs), perKey = H / G;
   if (B * H === 0) return;
-  const mods = attentionMods(kernel.attributes), { causal } = mods;
+  const mods = attentionMods(kernel.attributes, true), { causal } = mods;
   const wide = Math.ceil(D / 8) * 8;
   const e = new Emitter(module, f, mods.interner.slots.map((slot) => localOf(context, slot)));
   /** Packs rows of a view as a left operand: four rows side by side for each d. */
@@ -179,7 +179,8 @@ function emitGradient(context: EmitContext): void {
         const { score, valid } = scores(e, mods, load('v128.load', at[0]), key, limit);
         const difference = op('v128.bitselect', op('f32x4.sub', score, logSum), splat(f, -Infinity), valid);
         const p = expNonPositive(f, e.segment, difference);
-        const slope = op('f32x4.mul', op('f32x4.mul', p, op('f32x4.sub', load('v128.load', at[1]), delta)), splat(f, mods.scale));
+        const inner = op('f32x4.mul', op('f32x4.mul', p, op('f32x4.sub', load('v128.load', at[1]), delta)), splat(f, mods.scale));
+        const slope = mods.slope ? op('f32x4.mul', inner, e.value(mods.slope)) : mods.score ? splat(f, 0) : inner;
         e.push([store('v128.store', at[0], p), store('v128.store', at[1], op('v128.and', slope, valid))]);
       }, { start, end: stop });
       const at = f.local('i32');

@@ -7,6 +7,7 @@ import type { Emitter } from './emitter.js';
 import type { EmitContext } from './fused.js';
 import { Interner } from './normal.js';
 import type { Node } from './normal.js';
+import { scoreDerivative } from './score-derivative.js';
 
 /** Queries and keys of a block. */
 export const block = 64;
@@ -29,19 +30,23 @@ export function attentionShape(inputs: readonly { readonly shape: readonly numbe
 const knownAttributes = ['scale', 'causal', 'mask', 'score'];
 
 /** Whether the shapes and attributes are ones that these kernels know. */
-export function servesAttention({ inputs, attributes }: FusedRequest, allowed = knownAttributes): boolean {
+export function servesAttention({ inputs, attributes }: FusedRequest): boolean {
   const { H, D, G } = attentionShape(inputs);
   return D >= 1 && D <= widestHead && G >= 1 && H % G === 0
-    && Object.keys(attributes).every((name) => allowed.includes(name) || attributes[name] === undefined);
+    && Object.keys(attributes).every((name) => knownAttributes.includes(name) || attributes[name] === undefined);
 }
 
-/** Scale, causality, and the expressions over loop axes 0…3 = batch, head, query, key that change or mask a score. */
-export interface AttentionMods { readonly scale: number; readonly causal: boolean; readonly interner: Interner; readonly mask: Node | undefined; readonly score: Node | undefined }
+/**
+ * Scale, causality, and the expressions over loop axes 0…3 = batch, head, query, key that change or mask a score;
+ * `slope` is the derivative of `score` in the scaled score, undefined where that is 0 (or where there is no score mod).
+ */
+export interface AttentionMods { readonly scale: number; readonly causal: boolean; readonly interner: Interner; readonly mask: Node | undefined; readonly score: Node | undefined; readonly slope: Node | undefined }
 
-export function attentionMods(attributes: Readonly<Record<string, unknown>>): AttentionMods {
+export function attentionMods(attributes: Readonly<Record<string, unknown>>, differentiate: boolean): AttentionMods {
   const interner = new Interner();
   const node = (name: string): Node | undefined => (attributes[name] === undefined ? undefined : interner.node(attributes[name] as Expression));
-  return { scale: attributes['scale'] as number, causal: attributes['causal'] as boolean, interner, mask: node('mask'), score: node('score') };
+  const score = attributes['score'] as Expression | undefined, slope = score && differentiate ? scoreDerivative(score) : undefined;
+  return { scale: attributes['scale'] as number, causal: attributes['causal'] as boolean, interner, mask: node('mask'), score: node('score'), slope: slope && interner.node(slope) };
 }
 
 /** Slots that the mods load from. */

@@ -168,6 +168,21 @@ describe.each(variants)('threads $threads, relaxed SIMD $relaxedSimd', (options)
     }
   });
 
+  test('gradient under a score mod: soft cap and bias; and one that forgets the score', async () => {
+    const away: Expression = { kind: 'cast', dtype: 'f32', x: binary('sub', position(2), position(3)) };
+    const capped = binary('mul', unary('tanh', binary('mul', accumulator, constant(0.5))), constant(2));
+    for (const c of [cases[4]!, cases[7]!, cases[10]!]) {
+      const score = binary('sub', capped, binary('mul', constant(0.1), away));
+      const { got, scale, x, y, z, w } = await backward(c, 'f32', { score });
+      const mods: Mods = { score: (s, _b, _h, q, k) => 2 * Math.tanh(0.5 * s) - 0.1 * (q - k) };
+      const expected = gradients(c, scale, x.numbers, y.numbers, z.numbers, w.numbers, mods, (s) => 1 - Math.tanh(0.5 * s) ** 2);
+      for (const [i, each] of [expected.dq, expected.dk, expected.dv].entries()) expect(distance(got[i]!, each)).toBeLessThan(3e-5);
+    }
+    const { got } = await backward(cases[4]!, 'f32', { score: away });
+    expect(distance(got[0]!, new Float64Array(got[0]!.length))).toBe(0);
+    expect(got[2]!.some((v) => Math.abs(v) > 0.1)).toBe(true);
+  });
+
   test('gradient against finite differences', async () => {
     for (const c of [cases[2]!, cases[4]!, cases[7]!]) {
       const { got, scale, x, y, z, w } = await backward(c, 'f32'), { H, G, T, S, D } = c;
