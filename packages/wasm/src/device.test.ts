@@ -2,15 +2,14 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DotKernel, FusedKernel, Plan } from '@ashlar/tensor';
 import { defineFused, tensor } from '@ashlar/tensor';
-import { build } from 'vite';
 import { openDevice, wasm } from './device.js';
 import type { WasmDevice } from './device.js';
 import type { WasmKernel } from './fused.js';
 import { accessLane, add, forRange, get, int, load as loadCode, op } from './code.js';
+import { bundle } from './testing/bundle.js';
 import { affine, binary, constant, data, input, load, loop, numbers, output, plan, reduced, runOnce, slot, view } from './testing/hand-made.js';
 
 const double = (n: number): Plan => {
@@ -219,16 +218,10 @@ describe('processes', () => {
   const folder = mkdtempSync(join(tmpdir(), 'ashlar-wasm-'));
   afterAll(() => { rmSync(folder, { recursive: true, force: true }); });
 
-  /** Bundles a program that uses this package, and runs it by itself. */
+  /** Runs a program that uses this package, in a process of its own. */
   async function run(name: string, program: string): Promise<{ status: number | null; stdout: string; stderr: string; seconds: number }> {
-    const entry = 'virtual:program', here = fileURLToPath(new URL('.', import.meta.url));
-    await build({
-      configFile: false, logLevel: 'silent', resolve: { conditions: ['source'] }, ssr: { noExternal: true, resolve: { conditions: ['source'] } },
-      plugins: [{ name: 'program', resolveId: (id) => (id === entry ? join(here, `${name}.program.ts`) : undefined), load: (id) => (id === join(here, `${name}.program.ts`) ? program : undefined) }],
-      build: { ssr: true, outDir: join(folder, name), emptyOutDir: true, rollupOptions: { input: entry, output: { entryFileNames: 'program.mjs' } } },
-    });
-    const start = performance.now();
-    const { status, stdout, stderr } = spawnSync(process.execPath, [join(folder, name, 'program.mjs')], { encoding: 'utf8', timeout: 40_000 });
+    const file = await bundle(name, program, folder, 'node'), start = performance.now();
+    const { status, stdout, stderr } = spawnSync(process.execPath, [file], { encoding: 'utf8', timeout: 40_000 });
     return { status, stdout, stderr, seconds: (performance.now() - start) / 1000 };
   }
   const head = "import { wasm } from './index.js'; import { tensor } from '@ashlar/tensor'; const device = await wasm({ threads: 3 });";
