@@ -20,7 +20,7 @@ export class WebgpuExecutable implements Executable {
   readonly dispatches: readonly Dispatch[];
   readonly #rings: (Ring | undefined)[] = [];
   readonly #ringBuffer: GPUBuffer | undefined;
-  readonly #clock: RunClock = { estimate: 0 };
+  readonly #clock: RunClock = { runs: 0, shortest: Infinity };
   #runs = 0;
   #released = false;
 

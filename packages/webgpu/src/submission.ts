@@ -10,8 +10,11 @@ import { mapModeRead, usage, type Memory } from './memory.js';
 
 interface Flight { readonly fence: GPUBuffer; readonly clock: RunClock; readonly submitted: number }
 
-/** What one executable's runs take, in milliseconds. */
-export interface RunClock { estimate: number }
+/** What one executable's runs take, in milliseconds: the shortest so far. The first run does not count: drivers compile in it. */
+export interface RunClock { runs: number; shortest: number }
+
+/** How long a wait may surely sleep: most of the shortest run, and never long enough to be felt. */
+const patience = (clock: RunClock): number => (clock.runs < 2 ? 0 : Math.min(0.8 * clock.shortest, 1000));
 
 interface Operation { readonly isRun: boolean; readonly act: () => void }
 
@@ -72,12 +75,11 @@ export class Submissions {
     try {
       while (this.#flights.length > 0 && (this.#waiting.length > 0 || this.#readers.length > 0)) {
         const flight = this.#flights[0]!;
-        await this.#sleep(flight.clock.estimate - (now() - Math.max(flight.submitted, this.#lastEnd)));
+        await this.#sleep(patience(flight.clock) - (now() - Math.max(flight.submitted, this.#lastEnd)));
         if (this.#flights[0] !== flight) continue; // a read saw its end meanwhile
-        const asked = now();
         await flight.fence.mapAsync(mapModeRead);
         flight.fence.unmap();
-        if (this.#flights[0] === flight) this.#land(asked);
+        if (this.#flights[0] === flight) this.#land();
         this.#wake();
         this.#advance();
       }
@@ -89,11 +91,10 @@ export class Submissions {
     this.#wake();
   }
 
-  #land(asked: number): void {
+  #land(): void {
     const flight = this.#flights.shift()!, end = now();
     const took = end - Math.max(flight.submitted, this.#lastEnd);
-    // Where the answer came at once, the run may have ended long before: try a shorter sleep.
-    flight.clock.estimate = end - asked < 0.3 ? Math.min(flight.clock.estimate, took) * 0.8 : took * 0.9;
+    if (flight.clock.runs++ > 0) flight.clock.shortest = Math.min(flight.clock.shortest, took);
     this.#lastEnd = end;
     this.#fences.push(flight.fence);
   }
@@ -113,12 +114,11 @@ export class Submissions {
     const last = before.at(-1);
     if (last) {
       const start = Math.max(before[0]!.submitted, this.#lastEnd);
-      await this.#sleep(before.reduce((sum, flight) => sum + flight.clock.estimate, 0) - (now() - start));
+      await this.#sleep(before.reduce((sum, flight) => sum + patience(flight.clock), 0) - (now() - start));
     }
-    const asked = now();
     await buffer.mapAsync(mapModeRead, 0, bytes);
     if (last && !this.#watching && this.#flights.includes(last)) {
-      while (this.#flights.length > 0 && before.includes(this.#flights[0]!)) this.#land(asked);
+      while (this.#flights.length > 0 && before.includes(this.#flights[0]!)) this.#land();
       this.#wake();
       this.#advance();
     }
