@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DType, Expression, FusedKernel, View } from '@ashlar/tensor';
 import { openDevice } from './device.js';
 import type { WasmDevice } from './device.js';
-import { affine, binary, constant, data, distance, input, load, output, plan, runOnce, slot, unary, variants, view } from './testing/hand-made.js';
+import { affine, binary, constant, data, distance, input, load, output, plan, runOnce, slot, unary, variants, view } from './test/hand-made.js';
 
 interface Case { readonly B: number; readonly H: number; readonly G: number; readonly T: number; readonly S: number; readonly D: number; readonly causal: boolean }
 type Mods = { readonly mask?: (b: number, h: number, q: number, k: number) => boolean; readonly score?: (s: number, b: number, h: number, q: number, k: number) => number };

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { brotliDecompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bundle } from './testing/bundle.js';
+import { bundle } from './test/bundle.js';
 
 const possible = process.platform === 'linux' && process.arch === 'x64';
 if (!possible) console.log('browser tests skipped: the Chromium that a package brings runs on linux x64 only');
@@ -54,7 +54,7 @@ describe.skipIf(!possible)('in a browser', () => {
     chmodSync(join(folder, 'chromium'), 0o755);
     writeFileSync(join(folder, 'libraries.tar'), unpacked('al2023.tar.br'));
     const { status, stderr } = spawnSync('tar', ['xf', 'libraries.tar'], { cwd: folder, encoding: 'utf8' });
-    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    if (status !== 0) throw new Error(`the browser's libraries were not unpacked: ${stderr}`);
     script = readFileSync(await bundle('page', program, folder, 'browser'), 'utf8');
   }, 120_000);
   afterAll(() => { rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }); });

@@ -9,8 +9,8 @@ import { openDevice, wasm } from './device.js';
 import type { WasmDevice } from './device.js';
 import type { WasmKernel } from './fused.js';
 import { accessLane, add, forRange, get, int, load as loadCode, op } from './code.js';
-import { bundle } from './testing/bundle.js';
-import { affine, binary, constant, data, input, load, loop, numbers, output, plan, reduced, runOnce, slot, view } from './testing/hand-made.js';
+import { bundle } from './test/bundle.js';
+import { affine, binary, constant, data, input, load, loop, numbers, output, plan, reduced, runOnce, slot, view } from './test/hand-made.js';
 
 const double = (n: number): Plan => {
   const from = input(0, 'f32', n), to = output(0, 'f32', n);
@@ -152,7 +152,7 @@ describe('executables', () => {
     await closing.close();
     expect(() => closing.allocate('f32', 1)).toThrow('wasm: this device was closed');
     await expect(storage.read()).rejects.toThrow('wasm: the device of this storage was closed');
-    expect(() => executable.run([new Float32Array(4)])).toThrow();
+    expect(() => executable.run([new Float32Array(4)])).toThrow('wasm: the device of this executable was closed');
     executable.release();
     storage.release();
   });

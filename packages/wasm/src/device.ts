@@ -182,6 +182,7 @@ export class WasmExecutable implements Executable {
   run(inputs: readonly (TypedArray | Storage)[]): Storage[] {
     if (this.released) throw new Error('wasm: this executable was released');
     const { plan, device } = this, { counters, memory } = device;
+    if (device.closed) throw new Error('wasm: the device of this executable was closed');
     if (inputs.length !== plan.inputs.length) throw new RangeError(`wasm: run: expected ${plan.inputs.length} inputs, got ${inputs.length}`);
     for (const slot of plan.state) this.stateAddress(slot);
     inputs.forEach((input, i) => {

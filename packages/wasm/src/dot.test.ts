@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DotKernel, DType, Expression, View } from '@ashlar/tensor';
 import { openDevice } from './device.js';
 import type { WasmDevice } from './device.js';
-import { affine, binary, constant, data, distance, input, load, output, plan, runOnce, unary, variants } from './testing/hand-made.js';
+import { affine, binary, constant, data, distance, input, load, output, plan, runOnce, unary, variants } from './test/hand-made.js';
 
 const accumulator: Expression = { kind: 'accumulator', dtype: 'f32' };
 

@@ -3,7 +3,7 @@ import type { Expression, Index } from '@ashlar/tensor';
 import { fromHalf, toHalf } from '@ashlar/tensor';
 import { openDevice } from './device.js';
 import type { WasmDevice } from './device.js';
-import { affine, binary, cast, constant, data, distance, input, load, loop, numbers, output, plan, reduced, runOnce, slot, unary, variants } from './testing/hand-made.js';
+import { affine, binary, cast, constant, data, distance, input, load, loop, numbers, output, plan, reduced, runOnce, slot, unary, variants } from './test/hand-made.js';
 
 describe.each(variants)('threads $threads, relaxed SIMD $relaxedSimd', (options) => {
   let device: WasmDevice;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { UnaryOp } from '@ashlar/tensor';
 import { openDevice } from './device.js';
 import type { WasmDevice } from './device.js';
-import { affine, binary, input, load, loop, output, plan, runOnce, unary } from './testing/hand-made.js';
+import { affine, binary, input, load, loop, output, plan, runOnce, unary } from './test/hand-made.js';
 
 /** erf in f64: Maclaurin's series near 0, erfc's continued fraction beyond. */
 function erf(x: number): number {

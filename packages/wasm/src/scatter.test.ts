@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ScatterKernel } from '@ashlar/tensor';
 import { openDevice } from './device.js';
 import type { WasmDevice } from './device.js';
-import { data, distance, input, numbers, output, plan, runOnce, variants, view } from './testing/hand-made.js';
+import { data, distance, input, numbers, output, plan, runOnce, variants, view } from './test/hand-made.js';
 
 describe.each(variants)('threads $threads, relaxed SIMD $relaxedSimd', (options) => {
   let device: WasmDevice;

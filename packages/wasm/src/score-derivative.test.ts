@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { BinaryOp, Expression, UnaryOp } from '@ashlar/tensor';
 import { scoreDerivative } from './score-derivative.js';
-import { binary, cast, constant, unary } from './testing/hand-made.js';
+import { binary, cast, constant, unary } from './test/hand-made.js';
 
 const score: Expression = { kind: 'accumulator', dtype: 'f32' };
 
