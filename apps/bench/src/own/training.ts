@@ -5,7 +5,7 @@ import type { Training } from '../serve.js';
 import { r0Model, r0Step, stepBatch } from './model.js';
 
 /** Steps over which submits are counted, with nothing read in between. */
-const countedSteps = 4;
+const countedSteps = 2;
 
 /** R0 with its initial weights on the device, which the training then owns. */
 export function ownTraining(device: Device): Training {
