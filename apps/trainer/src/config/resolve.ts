@@ -59,8 +59,8 @@ function completed(config: Config, where: string): ResolvedConfig {
 }
 
 /** Of everything that decides the course of a training; the place of the text and the sample do not. */
-export function configHash({ name: _, sample: __, data: { source: ___, ...data }, ...rest }: ResolvedConfig): string {
-  return createHash('sha256').update(JSON.stringify(sorted({ ...rest, data }))).digest('hex');
+export function configHash({ model, data: { tokenizer, validation, sha256 }, training }: ResolvedConfig): string {
+  return createHash('sha256').update(JSON.stringify(sorted({ model, data: { tokenizer, validation, sha256 }, training }))).digest('hex');
 }
 
 /** Paths of the keys in which two configs differ, with both values. */
