@@ -35,4 +35,9 @@ it('renders every outcome: times with their ratio, refusals without a time', () 
   expect(text).toContain('Not chosen: other: 99.0 ms');
 });
 
+it('warns of a busy machine', () => {
+  expect(renderR0(reportR0('wasm', [], { ...machine, load: 1.2 }))).toContain('busy with other work');
+  expect(renderR0(reportR0('wasm', [], machine))).not.toContain('busy');
+});
+
 it('names files after the machine', () => expect(machineSlug(machine)).toBe('some-cpu-x1-2-cores'));

@@ -82,5 +82,6 @@ export function renderR0({ device, outcomes, machine, peakBytes, plannedPeakByte
     '',
     `${machine.cpu}, ${machine.cores} cores, ${megabytes(machine.memoryBytes)} memory, ${machine.system}, Node ${machine.node}, load ${machine.load} before the run.`,
   );
+  if (machine.load > machine.cores / 4) lines.push('', 'The machine was busy with other work: only the ratios between contestants mean something, and those roughly.');
   return lines.join('\n');
 }
