@@ -5,6 +5,7 @@ import { rotary } from '@ashlar/positional';
 import { jit, tensor, type Device, type Tensor } from '@ashlar/tensor';
 import { reference } from '@ashlar/tensor/reference';
 import { wasm } from '@ashlar/wasm';
+import { webgpu } from '@ashlar/webgpu-node';
 import { grouped, multiHead } from './index.js';
 
 function values(count: number, seed: number): Float32Array {
@@ -70,7 +71,7 @@ describe.each(variants)('%s', (_, variant, at, loops) => {
     const weights = new Map(await Promise.all([...part.namedParameters()].map(async ([name, one]) => [name, await one.values()] as const)));
     const rows = Array.from({ length: 2 * T }, (_, r) => [...x.subarray(r * width, (r + 1) * width)]);
     const expected = [rows.slice(0, T), rows.slice(T)].flatMap((sequence) => attentionLoops(sequence, weights, loops)).flat();
-    for (const device of [reference(), await wasm()]) {
+    for (const device of [reference(), await wasm(), await webgpu({ adapter: 'swiftshader' })]) {
       const got = await part.forward({ x: tensor(x, { shape: [2, T, width] }), positions: 0 }).data(device);
       expect(got.length).toBe(expected.length);
       expected.forEach((value, i) => expect(got[i]).toBeCloseTo(value, 4));
@@ -90,7 +91,7 @@ describe.each(variants)('%s', (_, variant, at, loops) => {
   });
 });
 
-describe.each<[string, () => Device | Promise<Device>]>([['reference', reference], ['wasm', wasm]])('dropped attention weights on %s', (_, make) => {
+describe.each<[string, () => Device | Promise<Device>]>([['reference', reference], ['wasm', wasm], ['webgpu', () => webgpu({ adapter: 'swiftshader' })]])('dropped attention weights on %s', (_, make) => {
   test.each<[string, AttentionVariant]>([['multiHead', multiHead({ heads: 3 })], ['grouped', grouped({ heads: 4, kvHeads: 2 })], ['both ways', multiHead({ heads: 3, causal: false })]])('%s: the mean over many draws is the undropped result', async (_, variant) => {
     const device = await make();
     const part = filled(variant, site(still, { attention: 0.25, residual: 0 }));

@@ -1,5 +1,5 @@
 import type { Tensor } from '@ashlar/tensor';
-import { Linear, Module, dropout, requireCount, type Attention, type AttentionInput, type AttentionSite, type AttentionVariant } from '@ashlar/nn';
+import { Linear, Module, dropout, requireCount, type Norm, type Attention, type AttentionInput, type AttentionSite, type AttentionVariant } from '@ashlar/nn';
 import { headWidthOf } from './head-width.js';
 import type { MultiHeadOptions } from './multi-head.js';
 import { softmaxAttention, softmaxCapabilities } from './softmax-attention.js';
@@ -13,6 +13,8 @@ class Grouped extends Module implements Attention {
   readonly query: Linear;
   readonly key: Linear;
   readonly value: Linear;
+  /** Of what goes into the output projection, where the residual scheme asks for it. */
+  readonly innerNorm: Norm | undefined;
   readonly output: Linear;
   readonly #options: Required<Omit<GroupedOptions, 'bias'>>;
   readonly #site: AttentionSite;
@@ -20,10 +22,11 @@ class Grouped extends Module implements Attention {
   constructor(site: AttentionSite, { heads, kvHeads, headWidth, bias = site.bias, causal = true, scale }: GroupedOptions) {
     super();
     const D = headWidthOf('grouped', site, heads, headWidth);
-    const projection = (count: number): Linear => new Linear({ inputs: site.width, outputs: count * D, bias, initializer: site.initializers.weight });
+    const projection = (count: number, initializer = site.initializers.weight): Linear => new Linear({ inputs: site.width, outputs: count * D, bias, initializer });
     this.query = projection(heads);
     this.key = projection(kvHeads);
-    this.value = projection(kvHeads);
+    this.value = projection(kvHeads, site.initializers.value);
+    this.innerNorm = site.innerNorm?.(heads * D);
     this.output = new Linear({ inputs: heads * D, outputs: site.width, bias, initializer: site.initializers.residual });
     this.#options = { heads, kvHeads, headWidth: D, causal, scale: scale ?? 1 / Math.sqrt(D) };
     this.#site = site;
@@ -32,9 +35,9 @@ class Grouped extends Module implements Attention {
   forward({ x, positions }: AttentionInput): Tensor {
     const { heads: H, kvHeads: G, headWidth: D, causal, scale } = this.#options, { positional } = this.#site, [B, T] = x.shape as [number, number, number];
     const split = (projection: Linear, count: number): Tensor => projection.forward(x).reshape([B, T, count, D]).permute(0, 2, 1, 3);
-    const turned = (part: Tensor): Tensor => positional.rotate?.(part, positions) ?? part;
-    const mixed = softmaxAttention(turned(split(this.query, H)), turned(split(this.key, G)), split(this.value, G), { causal, scale, dropout: this.#site.dropout.attention });
-    return dropout(this.output.forward(mixed.permute(0, 2, 1, 3).reshape([B, T, H * D])), this.#site.dropout.residual);
+    const mixed = softmaxAttention({ q: split(this.query, H), k: split(this.key, G), v: split(this.value, G), positions, positional, causal, scale, dropout: this.#site.dropout.attention })
+      .permute(0, 2, 1, 3).reshape([B, T, H * D]);
+    return dropout(this.output.forward(this.innerNorm?.forward(mixed) ?? mixed), this.#site.dropout.residual);
   }
 
   flopsPerToken(keys: number): number {
@@ -51,5 +54,8 @@ export function grouped(options: GroupedOptions): AttentionVariant {
   requireCount('grouped', 'heads', options.heads);
   requireCount('grouped', 'kvHeads', options.kvHeads);
   if (options.heads % options.kvHeads !== 0) throw new RangeError(`grouped: kvHeads must divide heads (${options.heads}), got ${options.kvHeads}`);
-  return { contract: 'attention/1', name: 'grouped', capabilities: softmaxCapabilities(options.causal ?? true), build: (site) => new Grouped(site, options) };
+  return {
+    contract: 'attention/1', name: 'grouped', capabilities: softmaxCapabilities(options.causal ?? true),
+    heads: (width) => ({ count: options.heads, width: options.headWidth ?? width / options.heads }), build: (site) => new Grouped(site, options),
+  };
 }

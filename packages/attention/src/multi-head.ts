@@ -1,5 +1,5 @@
 import type { Tensor } from '@ashlar/tensor';
-import { Linear, Module, dropout, requireCount, type Attention, type AttentionInput, type AttentionSite, type AttentionVariant } from '@ashlar/nn';
+import { Linear, Module, dropout, requireCount, stackedInitializer, type Norm, type Attention, type AttentionInput, type AttentionSite, type AttentionVariant } from '@ashlar/nn';
 import { headWidthOf } from './head-width.js';
 import { softmaxAttention, softmaxCapabilities } from './softmax-attention.js';
 
@@ -19,6 +19,8 @@ export interface MultiHeadOptions {
 class MultiHead extends Module implements Attention {
   /** Queries, keys and values in one product: weight [3 H D, C]. */
   readonly qkv: Linear;
+  /** Of what goes into the output projection, where the residual scheme asks for it. */
+  readonly innerNorm: Norm | undefined;
   readonly output: Linear;
   readonly #options: Required<Omit<MultiHeadOptions, 'bias'>>;
   readonly #site: AttentionSite;
@@ -26,7 +28,8 @@ class MultiHead extends Module implements Attention {
   constructor(site: AttentionSite, { heads, headWidth, bias = site.bias, causal = true, scale }: MultiHeadOptions) {
     super();
     const D = headWidthOf('multiHead', site, heads, headWidth);
-    this.qkv = new Linear({ inputs: site.width, outputs: 3 * heads * D, bias, initializer: site.initializers.weight });
+    this.qkv = new Linear({ inputs: site.width, outputs: 3 * heads * D, bias, initializer: stackedInitializer([[2 * heads * D, site.initializers.weight], [heads * D, site.initializers.value]]) });
+    this.innerNorm = site.innerNorm?.(heads * D);
     this.output = new Linear({ inputs: heads * D, outputs: site.width, bias, initializer: site.initializers.residual });
     this.#options = { heads, headWidth: D, causal, scale: scale ?? 1 / Math.sqrt(D) };
     this.#site = site;
@@ -35,9 +38,8 @@ class MultiHead extends Module implements Attention {
   forward({ x, positions }: AttentionInput): Tensor {
     const { heads: H, headWidth: D, causal, scale } = this.#options, { positional } = this.#site, [B, T] = x.shape as [number, number, number];
     const [q, k, v] = this.qkv.forward(x).split(3).map((part) => part.reshape([B, T, H, D]).permute(0, 2, 1, 3)) as [Tensor, Tensor, Tensor];
-    const turned = (part: Tensor): Tensor => positional.rotate?.(part, positions) ?? part;
-    const mixed = softmaxAttention(turned(q), turned(k), v, { causal, scale, dropout: this.#site.dropout.attention });
-    return dropout(this.output.forward(mixed.permute(0, 2, 1, 3).reshape([B, T, H * D])), this.#site.dropout.residual);
+    const mixed = softmaxAttention({ q, k, v, positions, positional, causal, scale, dropout: this.#site.dropout.attention }).permute(0, 2, 1, 3).reshape([B, T, H * D]);
+    return dropout(this.output.forward(this.innerNorm?.forward(mixed) ?? mixed), this.#site.dropout.residual);
   }
 
   flopsPerToken(keys: number): number { return this.qkv.flops + this.output.flops + 4 * this.#options.heads * this.#options.headWidth * keys; }
@@ -50,5 +52,8 @@ class MultiHead extends Module implements Attention {
  */
 export function multiHead(options: MultiHeadOptions): AttentionVariant {
   requireCount('multiHead', 'heads', options.heads);
-  return { contract: 'attention/1', name: 'multiHead', capabilities: softmaxCapabilities(options.causal ?? true), build: (site) => new MultiHead(site, options) };
+  return {
+    contract: 'attention/1', name: 'multiHead', capabilities: softmaxCapabilities(options.causal ?? true),
+    heads: (width) => ({ count: options.heads, width: options.headWidth ?? width / options.heads }), build: (site) => new MultiHead(site, options),
+  };
 }

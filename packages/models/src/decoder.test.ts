@@ -3,6 +3,7 @@ import { finiteDifferences, worstDerivative } from '@ashlar/conformance';
 import { jit, tensor, type Device, type Tensor } from '@ashlar/tensor';
 import { reference } from '@ashlar/tensor/reference';
 import { wasm } from '@ashlar/wasm';
+import { webgpu } from '@ashlar/webgpu-node';
 import { build, type DecoderConfigInput } from './index.js';
 
 const gpt: DecoderConfigInput = {
@@ -49,7 +50,7 @@ describe.each(models)('%s', (_, config) => {
     expect(error, name).toBeLessThan(1e-4);
   });
 
-  test.each<[string, () => Device | Promise<Device>]>([['reference', reference], ['wasm', wasm]])('%s: a later token changes no earlier logit by a bit', async (_, make) => {
+  test.each<[string, () => Device | Promise<Device>]>([['reference', reference], ['wasm', wasm], ['webgpu', () => webgpu({ adapter: 'swiftshader' })]])('%s: a later token changes no earlier logit by a bit', async (_, make) => {
     const device = await make();
     const model = build(config, { seed: 3 }), T = 9, V = 13, logits = jit((tokens: Tensor) => model.logits(tokens), { device });
     const before = sequence(T, 1), rows = await logits(tensor(before, { shape: [1, T] })).data();

@@ -1,6 +1,6 @@
 export { Module } from './module.js';
 export { Parameter, initialize, type ParameterOptions } from './parameter.js';
-export { normalInitializer, onesInitializer, truncatedNormalInitializer, xavierInitializer, zerosInitializer, type Initializer } from './initializers.js';
+export { normalInitializer, onesInitializer, stackedInitializer, truncatedNormalInitializer, xavierInitializer, zerosInitializer, type Initializer } from './initializers.js';
 export { Linear, type LinearOptions } from './linear.js';
 export { Embedding } from './embedding.js';
 export { checkRate, dropout } from './dropout.js';
@@ -12,6 +12,6 @@ export { crossEntropy } from './loss.js';
 export { requireCount } from './require-count.js';
 export type {
   Attention, AttentionCapabilities, AttentionInput, AttentionSite, AttentionVariant, Cache, FeedForward, FeedForwardSite, FeedForwardVariant,
-  Norm, NormSite, NormVariant, PositionalEncoding, PositionalSite, PositionalVariant, Positions, Residual, ResidualSite, ResidualVariant,
-  SiteInitializers, Variant,
+  HeadShape, Norm, NormSite, NormVariant, PositionalEncoding, PositionalSite, PositionalVariant, Positions, Residual, ResidualInitializers, ResidualSite,
+  ResidualVariant, ScoreModInput, SiteInitializers, Stack, Sublayer, Variant,
 } from './contracts.js';

@@ -41,6 +41,27 @@ export function xavierInitializer(gain = 1): Initializer {
   };
 }
 
+/**
+ * Blocks of rows, each begun by its own initializer: [rows, initializer] from the first row on. One initializer for all
+ * blocks is that initializer.
+ * @throws {RangeError} where the rows do not add up to the first axis.
+ */
+export function stackedInitializer(blocks: readonly (readonly [number, Initializer])[]): Initializer {
+  const [first] = blocks;
+  if (first && blocks.every(([, initializer]) => initializer === first[1])) return first[1];
+  return (shape, random) => {
+    const [total, ...row] = shape, sum = blocks.reduce((rows, [count]) => rows + count, 0);
+    if (sum !== total) throw new RangeError(`stackedInitializer: the blocks have ${sum} rows, the tensor [${shape.join(', ')}] has ${total ?? 'none'}`);
+    const result = new Float32Array(sizeOf(shape));
+    let at = 0;
+    for (const [count, initializer] of blocks) {
+      result.set(initializer([count, ...row], random), at);
+      at += sizeOf([count, ...row]);
+    }
+    return result;
+  };
+}
+
 /** Normal numbers by the Box–Muller transform, both of each pair. */
 function standardNormal(random: () => number, std: number): () => number {
   let spare: number | undefined;

@@ -2,11 +2,12 @@ import { describe, expect, test } from 'vitest';
 import { hostRandom, jit, ones, tensor, type Device, type Tensor } from '@ashlar/tensor';
 import { reference } from '@ashlar/tensor/reference';
 import { wasm } from '@ashlar/wasm';
+import { webgpu } from '@ashlar/webgpu-node';
 import { dropout, isTraining, nextKey, normalInitializer, onesInitializer, recomputed, training, truncatedNormalInitializer, xavierInitializer, zerosInitializer } from './index.js';
 
 const key = (a: number, b: number): Tensor => tensor(Uint32Array.of(a, b));
 
-describe.each<[string, () => Device | Promise<Device>]>([['reference', reference], ['wasm', wasm]])('dropout on %s', (_, make) => {
+describe.each<[string, () => Device | Promise<Device>]>([['reference', reference], ['wasm', wasm], ['webgpu', () => webgpu({ adapter: 'swiftshader' })]])('dropout on %s', (_, make) => {
   test('drops the share it should, scales the rest, differently at each use and key', async () => {
     const device = await make();
     const run = jit((given: Tensor) => training({ key: given }, () => ({ a: dropout(ones([40, 500]), 0.3), b: dropout(ones([40, 500]), 0.3) })), { device });

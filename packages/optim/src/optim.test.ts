@@ -4,6 +4,7 @@ import { Parameter, zerosInitializer } from '@ashlar/nn';
 import { jit, tensor, type Device, type Tensor } from '@ashlar/tensor';
 import { reference } from '@ashlar/tensor/reference';
 import { wasm } from '@ashlar/wasm';
+import { webgpu } from '@ashlar/webgpu-node';
 import { adamW, clipByGlobalNorm, constant, cosine, cosineRestarts, globalNorm, inverseSquareRoot, linear, polynomial, type Schedule } from './index.js';
 
 function values(count: number, seed: number): Float32Array {
@@ -13,7 +14,7 @@ function values(count: number, seed: number): Float32Array {
     return state / 2 ** 31 - 1;
   });
 }
-const devices: [string, () => Device | Promise<Device>][] = [['reference', reference], ['wasm', wasm]];
+const devices: [string, () => Device | Promise<Device>][] = [['reference', reference], ['wasm', wasm], ['webgpu', () => webgpu({ adapter: 'swiftshader' })]];
 
 describe.each(devices)('adamW on %s', (_, make) => {
   test.each([
