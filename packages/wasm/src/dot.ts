@@ -131,8 +131,6 @@ function emit(module: ModuleBuilder, f: FunctionBuilder, shape: DotShape, batche
   const packA = packFunction(module, tileRows, grain(a.across, a.along), a.dtype);
   const packB = packFunction(module, tileColumns, grain(b.across, b.along), b.dtype);
   const tiles = tilesFunction(module, packedRows);
-  // With few rows the right operand is read once or twice: where it lies well, it is read in place.
-  const inPlace = rows.size < 16 && b.across === 1 && b.dtype === 'f32';
   const number = (value: Code): Code => named(f, 'i32', e.segment, value);
   const step = (panels: number, end: Local, at: Local): Code => number(minimum(int(panels), sub(get(end), get(at))));
 
@@ -143,7 +141,7 @@ function emit(module: ModuleBuilder, f: FunctionBuilder, shape: DotShape, batche
       const firstColumn = number(mul(get(column), int(tileColumns)));
       const endColumn = number(minimum(int(columns.size), add(firstColumn, mul(panels, int(tileColumns)))));
       const stride = direct === undefined ? number(mul(panels, int(4 * tileColumns))) : int(direct);
-      const packColumns = (length: Code): Code => (inPlace || k === 0 ? [] : call(packB, bPanels, operandAddress(bBase, b, firstColumn, get(start)),
+      const packColumns = (length: Code): Code => (k === 0 ? [] : call(packB, bPanels, operandAddress(bBase, b, firstColumn, get(start)),
         int(b.across * bytesOf(b)), int(b.along * bytesOf(b)), sub(endColumn, firstColumn), length));
       e.push(set(start, int(0)));
       if (stretches === 1) e.push(packColumns(int(k)));
@@ -166,10 +164,9 @@ function emit(module: ModuleBuilder, f: FunctionBuilder, shape: DotShape, batche
             const endRow = minimum(int(rows.size), add(firstRow, mul(height, int(tileRows))));
             e.push(call(packA, aPanels, operandAddress(aBase, a, firstRow, get(start)), int(a.across * bytesOf(a)), int(a.along * bytesOf(a)), sub(endRow, firstRow), length));
             const inner = e.scope(() => {
-              const bAt = inPlace ? operandAddress(bBase, b, firstColumn, add(get(start), get(from))) : add(bPanels, scaled(get(from), 4 * tileColumns));
-              e.push(call(tiles, add(aPanels, scaled(get(from), 4 * tileRows)), bAt, target, stride, height, panels,
-                number(minimum(int(cacheK), sub(length, get(from)))), scaled(length, 4 * tileRows), inPlace ? int(4 * tileColumns) : scaled(length, 4 * tileColumns),
-                int(inPlace ? b.along * 4 : 4 * tileColumns), op('i32.or', get(start), get(from))));
+              e.push(call(tiles, add(aPanels, scaled(get(from), 4 * tileRows)), add(bPanels, scaled(get(from), 4 * tileColumns)), target, stride, height, panels,
+                number(minimum(int(cacheK), sub(length, get(from)))), scaled(length, 4 * tileRows), scaled(length, 4 * tileColumns),
+                int(4 * tileColumns), op('i32.or', get(start), get(from))));
             });
             e.push(forRange(from, int(0), length, int(cacheK), inner));
           });

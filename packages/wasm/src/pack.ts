@@ -69,7 +69,25 @@ export function packFunction(module: ModuleBuilder, width: 4 | 8, kind: Grain, d
       fast.push(set(whole, add(get(target), mul(op('i32.and', get(k), int(-4)), int(step)))));
       fast.push(whileBelow(to, get(whole), int(4 * step), body));
     }
-    f.body.push(forRange(panelStart, int(0), get(count), int(width), [
+    f.body.push(set(panelStart, int(0)));
+    if (kind === 'across') {
+      // 32 elements across at once: whole cache lines of the source, several panels of the target side by side
+      const panels = 32 / width, panelBytes = f.local('i32'), many: Segment = [];
+      const targets = Array.from({ length: panels }, () => f.local('i32'));
+      for (let w = 0; w < 32; w += 4) many.push(store('v128.store', get(targets[Math.floor(w / width)]!), four(many, get(from), w * (half ? 2 : 4)), 4 * (w % width)));
+      many.push(set(from, add(get(from), get(along))), targets.slice(1).map((one) => set(one, add(get(one), int(step)))));
+      f.body.push(
+        set(panelBytes, mul(get(k), int(step))),
+        whileBelow(panelStart, op('i32.and', get(count), int(-32)), int(32), [
+          targets.map((one, i) => set(one, i === 0 ? get(target) : add(get(targets[i - 1]!), get(panelBytes)))),
+          set(from, get(source)), set(end, add(get(target), get(panelBytes))),
+          whileBelow(targets[0]!, get(end), int(step), many),
+          set(target, add(get(target), mul(get(panelBytes), int(panels)))),
+          set(source, add(get(source), int(32 * (half ? 2 : 4)))),
+        ]),
+      );
+    }
+    f.body.push(whileBelow(panelStart, get(count), int(width), [
       set(valid, minimum(sub(get(count), get(panelStart)), int(width))),
       set(from, get(source)), set(to, get(target)), set(end, add(get(target), mul(get(k), int(step)))),
       kind === 'strided' ? [] : when(op('i32.eq', get(valid), int(width)), fast),

@@ -1,105 +1,117 @@
-/** Products with one to three rows (decoding): the right operand streams once through the registers, unpacked. */
-import { accessLane, add, call, forRange, get, int, load, minimum, mul, multiplyAdd, named, op, repeat, set, shuffle, store, sub, vectorConstant } from './code.js';
-import type { Code, FunctionBuilder, Local, Segment } from './encoder.js';
+/** Products with few rows (decoding): the right operand streams once from memory, unpacked. */
+import type { DType } from '@ashlar/tensor';
+import { access, accessLane, add, call, fillBytes, forRange, get, int, load, minimum, mul, multiplyAdd, named, op, repeat, set, shuffle, store, sub, vectorConstant, whileBelow } from './code.js';
+import type { Code, FunctionBuilder, Local, ModuleBuilder, Segment } from './encoder.js';
 import { batchLoop, finishBlock, operandAddress, threadRanges } from './dot.js';
 import { threadGrid } from './dot-shape.js';
 import type { DotShape, Operand } from './dot-shape.js';
 import type { Emitter } from './emitter.js';
-import { loadHalves } from './half.js';
+import { halfToFloat, loadHalves } from './half.js';
 import { panelBytes, scratchOffset } from './layout.js';
-import { grain, packFunction } from './pack.js';
 
-const chunkColumns = 1024;
+/** Most rows where the right operand is contiguous along columns, and along k. */
+const wideRows = 8, deepRows = 3;
+/** Columns whose results are held at once: they stay in the first-level cache. */
+const chunk = 512;
+/** Rows of the right operand that are read side by side. */
+const together = 4;
 
-/** Whether this path serves a product: few rows, and a right operand that is contiguous one way or the other. */
+/** Whether this path serves a product. */
 export const isSkinny = ({ rows, columns, k, b }: DotShape): boolean =>
-  rows.size <= 3 && columns.size >= 4 && k > 0 && k <= panelBytes.a / 16 - 4 && (b.across === 1 || b.along === 1);
+  columns.size >= 4 && k > 0 && rows.size * (k + 4) * 4 <= panelBytes.a && ((b.across === 1 && rows.size <= wideRows) || (b.along === 1 && rows.size <= deepRows));
 
-/** Emits the product; rows of the left operand are first copied to f32, interleaved by four. */
+/** Emits the product; rows of the left operand are first copied to contiguous f32. */
 export function emitSkinny(e: Emitter, shape: DotShape, batches: number, threads: number): void {
   const { f, module } = e, { rows, columns, k, a, b } = shape;
-  const wide = b.across === 1;
-  const unit = wide ? (rows.size === 1 ? 32 : 16) : 4;
+  const wide = b.across === 1, unit = wide ? 16 : 4;
   const units = Math.ceil(columns.size / unit);
-  const grid = threadGrid(threads, batches, 1, units, rows.size, unit);
-  const ranges = threadRanges(f, get(f.param(0)), { ...grid, rows: 1 }, batches, 1, units);
+  const grid = { ...threadGrid(threads, batches, 1, units, rows.size, unit), rows: 1 };
+  const ranges = threadRanges(f, get(f.param(0)), grid, batches, 1, units);
   const left = named(f, 'i32', f.body, add(get(f.param(1)), int(scratchOffset.a)));
   const block = named(f, 'i32', f.body, add(get(f.param(1)), int(scratchOffset.c)));
-  const stride = 4 * chunkColumns;
-  const packA = packFunction(module, 4, grain(a.across, a.along), a.dtype);
+  const aBytes = a.dtype === 'f16' ? 2 : 4, rowBytes = 4 * (k + (4 - (k % 4)) % 4), stride = 4 * chunk;
+  const copy = copyRow(module, a.dtype);
   batchLoop(e, shape, ranges, (aBase, bBase) => {
-    e.push(call(packA, left, aBase, int(a.across * (a.dtype === 'f16' ? 2 : 4)), int(a.along * (a.dtype === 'f16' ? 2 : 4)), int(rows.size), int(k)));
-    const column = f.local('i32'), inner = f.local('i32');
+    for (let r = 0; r < rows.size; r++) e.push(call(copy, add(left, int(r * rowBytes)), add(aBase, int(r * a.across * aBytes)), int(a.along * aBytes), int(k)));
+    const column = f.local('i32');
     const body = e.scope(() => {
       const first = named(f, 'i32', e.segment, mul(get(column), int(unit)));
-      const end = named(f, 'i32', e.segment, minimum(int(columns.size), minimum(add(first, int(chunkColumns)), mul(get(ranges.columns.end), int(unit)))));
-      const compute = wide ? wideColumns(f, b, rows.size, k, unit, left, bBase, get(inner)) : deepColumns(f, b, rows.size, columns.size, k, left, bBase, get(inner));
-      const results: Segment = [compute.code, compute.sums.map((row, r) => row.map((sum, i) =>
-        store('v128.store', add(block, mul(sub(get(inner), first), int(4))), get(sum), r * stride + 16 * i)))];
-      e.push(forRange(inner, first, end, int(unit), results));
+      const end = named(f, 'i32', e.segment, minimum(int(columns.size), minimum(add(first, int(chunk)), mul(get(ranges.columns.end), int(unit)))));
+      e.push(wide ? wideColumns(f, b, rows.size, k, left, rowBytes, bBase, first, end, block) : deepColumns(f, b, rows.size, columns.size, k, left, rowBytes, bBase, first, end, block));
       finishBlock(e, shape, block, int(stride), int(0), int(rows.size), first, end);
     });
-    e.push(forRange(column, get(ranges.columns.start), get(ranges.columns.end), int(chunkColumns / unit), body));
+    e.push(forRange(column, get(ranges.columns.start), get(ranges.columns.end), int(chunk / unit), body));
   });
 }
 
-/** `unit` columns from `column` on, contiguous in memory: a vector of columns an accumulator. */
-function wideColumns(f: FunctionBuilder, b: Operand, rows: number, k: number, unit: number, left: Code, bBase: Code, column: Code): { code: Code; sums: Local[][] } {
-  const half = b.dtype === 'f16', bytes = half ? 2 : 4;
-  const sums = Array.from({ length: rows }, () => Array.from({ length: unit / 4 }, () => f.local('v128')));
-  const at = f.local('i32'), from = f.local('i32'), end = f.local('i32'), x = f.local('v128');
-  const body: Segment = [];
-  const vectors = Array.from({ length: unit / 4 }, (_, i) => named(f, 'v128', body, half ? loadHalves(f, body, get(from), 8 * i) : load('v128.load', get(from), 16 * i)));
-  sums.forEach((row, r) => {
-    body.push(set(x, load('v128.load32_splat', get(at), 4 * r)));
-    row.forEach((sum, i) => { body.push(set(sum, multiplyAdd(f, get(x), vectors[i]!, get(sum)))); });
-  });
-  body.push(set(at, add(get(at), int(16))), set(from, add(get(from), int(b.along * bytes))));
-  return {
-    sums,
-    code: [
-      sums.map((row) => row.map((sum) => set(sum, vectorConstant([0, 0, 0, 0])))),
-      set(at, left), set(end, add(left, int(16 * k))), set(from, operandAddress(bBase, b, column, int(0))),
-      repeat(body, op('i32.ne', get(at), get(end))),
-    ],
+/** copyRow(target, source, step, n): n elements, `step` bytes apart, become contiguous f32. */
+const copyRow = (module: ModuleBuilder, dtype: DType): FunctionBuilder => module.once(`copyRow ${dtype}`, () =>
+  module.define(`copyRow_${dtype}`, ['i32', 'i32', 'i32', 'i32'], [], (f) => {
+    const [target, source, step, n] = f.params as [Local, Local, Local, Local], end = f.local('i32'), body: Segment = [];
+    const value = dtype === 'f16' ? halfToFloat(f, body, op('i32x4.splat', access('i32.load16_u', [get(source)]))) : load('v128.load32_zero', get(source));
+    body.push(accessLane('v128.store32_lane', get(target), value, 0), set(source, add(get(source), get(step))));
+    f.body.push(set(end, add(get(target), mul(get(n), int(4)))), whileBelow(target, get(end), int(4), body));
+  }));
+
+/** Columns [first, end), contiguous in memory: a few rows of the right operand at a time are added to the held results. */
+function wideColumns(f: FunctionBuilder, b: Operand, rows: number, k: number, left: Code, rowBytes: number, bBase: Code, first: Code, end: Code, block: Code): Code {
+  const half = b.dtype === 'f16', bytes = half ? 2 : 4, stride = 4 * chunk;
+  const at = f.local('i32'), from = f.local('i32'), stop = f.local('i32'), done = f.local('i32'), pointer = f.local('i32');
+  const pointers = Array.from({ length: together }, () => f.local('i32'));
+  const factors = Array.from({ length: rows }, () => Array.from({ length: together }, () => f.local('v128')));
+  const out: Segment = [set(done, mul(op('i32.shr_u', add(sub(end, first), int(3)), int(2)), int(16)))];
+  for (let r = 0; r < rows; r++) out.push(fillBytes(add(block, int(r * stride)), int(0), get(done)));
+  out.push(set(from, operandAddress(bBase, b, first, int(0))), set(at, left));
+  /** Adds `count` rows of the right operand. */
+  const step = (count: number): Code => {
+    const inner: Segment = [];
+    const values = pointers.slice(0, count).map((one) => named(f, 'v128', inner, half ? loadHalves(f, inner, get(one)) : load('v128.load', get(one))));
+    for (let r = 0; r < rows; r++) {
+      inner.push(store('v128.store', get(pointer), values.reduce<Code>((sum, value, i) => multiplyAdd(f, get(factors[r]![i]!), value, sum), load('v128.load', get(pointer), r * stride)), r * stride));
+    }
+    inner.push(pointers.slice(0, count).map((one) => set(one, add(get(one), int(4 * bytes)))));
+    return [
+      factors.map((row, r) => row.slice(0, count).map((factor, i) => set(factor, load('v128.load32_splat', get(at), r * rowBytes + 4 * i)))),
+      pointers.slice(0, count).map((one, i) => set(one, i === 0 ? get(from) : add(get(pointers[i - 1]!), int(b.along * bytes)))),
+      set(pointer, block), whileBelow(pointer, add(block, get(done)), int(16), inner),
+      set(at, add(get(at), int(4 * count))), set(from, add(get(from), int(count * b.along * bytes))),
+    ];
   };
+  const whole = Math.floor(k / together);
+  if (whole) out.push(set(stop, add(left, int(4 * together * whole))), repeat(step(together), op('i32.ne', get(at), get(stop))));
+  for (let rest = k % together; rest > 0; rest--) out.push(step(1));
+  return out;
 }
 
-/** Four columns from `column` on, each contiguous along k: four terms of a column an accumulator, added up at the end. */
-function deepColumns(f: FunctionBuilder, b: Operand, rows: number, columns: number, k: number, left: Code, bBase: Code, column: Code): { code: Code; sums: Local[][] } {
-  const half = b.dtype === 'f16', bytes = half ? 2 : 4;
+/** Columns [first, end), each contiguous along k: four terms of a column an accumulator, added up at the end. */
+function deepColumns(f: FunctionBuilder, b: Operand, rows: number, columns: number, k: number, left: Code, rowBytes: number, bBase: Code, first: Code, end: Code, block: Code): Code {
+  const half = b.dtype === 'f16', bytes = half ? 2 : 4, stride = 4 * chunk;
   const partial = Array.from({ length: rows }, () => Array.from({ length: 4 }, () => f.local('v128')));
   const pointers = [0, 1, 2, 3].map(() => f.local('i32'));
-  const at = f.local('i32'), end = f.local('i32');
-  const code: Segment = [partial.map((row) => row.map((sum) => set(sum, vectorConstant([0, 0, 0, 0]))))];
+  const at = f.local('i32'), stop = f.local('i32'), column = f.local('i32');
+  const out: Segment = [partial.map((row) => row.map((sum) => set(sum, vectorConstant([0, 0, 0, 0]))))];
   // Columns past the last one read the last one: their sums are never stored.
-  pointers.forEach((pointer, i) => { code.push(set(pointer, operandAddress(bBase, b, minimum(add(column, int(i)), int(columns - 1)), int(0)))); });
+  pointers.forEach((pointer, i) => { out.push(set(pointer, operandAddress(bBase, b, minimum(add(get(column), int(i)), int(columns - 1)), int(0)))); });
   const step = (lanes: number): Segment => {
     const body: Segment = [];
-    const mask = [0, 1, 2, 3].map((l) => (l < lanes ? -1 : 0)) as [number, number, number, number];
-    const values = pointers.map((pointer) => {
-      const raw = half ? loadHalves(f, body, get(pointer)) : load('v128.load', get(pointer));
-      return named(f, 'v128', body, lanes === 4 ? raw : op('v128.and', raw, vectorConstant(mask)));
-    });
+    const mask = vectorConstant([0, 1, 2, 3].map((l) => (l < lanes ? -1 : 0)) as [number, number, number, number]);
+    const kept = (value: Code): Code => named(f, 'v128', body, lanes === 4 ? value : op('v128.and', value, mask));
+    const values = pointers.map((pointer) => kept(half ? loadHalves(f, body, get(pointer)) : load('v128.load', get(pointer))));
     for (let r = 0; r < rows; r++) {
-      // the left rows are interleaved by four: gather four k of row r
-      let x: Code = load('v128.load32_zero', get(at), 4 * r);
-      for (let l = 1; l < lanes; l++) x = accessLane('v128.load32_lane', get(at), named(f, 'v128', body, x), l, 16 * l + 4 * r);
-      const terms = named(f, 'v128', body, x);
+      const terms = kept(load('v128.load', get(at), r * rowBytes));
       values.forEach((value, i) => { body.push(set(partial[r]![i]!, multiplyAdd(f, terms, value, get(partial[r]![i]!)))); });
     }
-    body.push(set(at, add(get(at), int(64))), pointers.map((pointer) => set(pointer, add(get(pointer), int(4 * bytes)))));
+    body.push(set(at, add(get(at), int(16))), pointers.map((pointer) => set(pointer, add(get(pointer), int(4 * bytes)))));
     return body;
   };
-  code.push(set(at, left), set(end, add(left, int(64 * Math.floor(k / 4)))));
-  if (k >= 4) code.push(repeat(step(4), op('i32.ne', get(at), get(end))));
-  if (k % 4) code.push(step(k % 4));
-  const sums = partial.map((row) => {
-    const [p, q, r, s] = row.map(get) as [Code, Code, Code, Code];
-    const pair = (x: Code, y: Code): Code => named(f, 'v128', code, op('f32x4.add', shuffle(x, y, [0, 4, 2, 6]), shuffle(x, y, [1, 5, 3, 7])));
-    const low = pair(p, q), high = pair(r, s), sum = f.local('v128');
-    code.push(set(sum, op('f32x4.add', shuffle(low, high, [0, 1, 4, 5]), shuffle(low, high, [2, 3, 6, 7]))));
-    return [sum];
+  out.push(set(at, left), set(stop, add(left, int(16 * Math.floor(k / 4)))));
+  if (k >= 4) out.push(repeat(step(4), op('i32.ne', get(at), get(stop))));
+  if (k % 4) out.push(step(k % 4));
+  partial.forEach((row, r) => {
+    const [p, q, s, t] = row.map(get) as [Code, Code, Code, Code];
+    const pair = (x: Code, y: Code): Code => named(f, 'v128', out, op('f32x4.add', shuffle(x, y, [0, 4, 2, 6]), shuffle(x, y, [1, 5, 3, 7])));
+    const low = pair(p, q), high = pair(s, t);
+    out.push(store('v128.store', add(block, mul(sub(get(column), first), int(4))), op('f32x4.add', shuffle(low, high, [0, 1, 4, 5]), shuffle(low, high, [2, 3, 6, 7])), r * stride));
   });
-  return { code, sums };
+  return forRange(column, first, end, int(4), out);
 }
