@@ -43,6 +43,9 @@ export function windowOperands(node: Node): readonly number[] {
 const isForced = (node: Node): boolean => ['leaf', 'reduce', 'concat', 'dot', 'scatterAdd', 'result'].includes(node.op.kind);
 const expensive = new Set(['exp', 'log', 'sin', 'cos', 'tanh', 'erf', 'pow']);
 
+/** Beyond this many arrays to read, even an expression with one user is kept. */
+const loadLimit = 4;
+
 /** Beyond this many operations a shared expression is kept rather than computed again. */
 const operationLimit = 24;
 
@@ -84,7 +87,7 @@ export function keptNodes(roots: readonly Node[], fuse: boolean): Set<Node> {
       if (next.has(node) || isView(node) || node.op.kind === 'scalar' || node.op.kind === 'iota' || node.op.kind === 'fused') continue;
       const cost = costOf(node, previous);
       if (users.size > 1 && (cost.loads > 1 || cost.expensive > 1 || cost.operations > operationLimit)) next.add(node);
-      else if (cost.loads > 12) next.add(node);
+      else if (cost.loads > loadLimit) next.add(node); // so that what it adds up need not all wait for it
     }
     kept = next;
   }

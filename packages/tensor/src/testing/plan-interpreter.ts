@@ -123,7 +123,7 @@ function runKernel(kernel: Kernel, load: Load, save: Save): void {
   }
 }
 
-function evaluateIndex(index: Index, point: readonly number[], load: Load, reduced: readonly number[]): number {
+export function evaluateIndex(index: Index, point: readonly number[], load: Load, reduced: readonly number[]): number {
   return index.terms.reduce((sum, { atom, factor }) => {
     const value = atom.kind === 'loop' ? point[atom.axis]! : atom.kind === 'value' ? evaluateExpression(atom.of, point, load, reduced, NaN)
       : atom.kind === 'div' ? Math.floor(evaluateIndex(atom.of, point, load, reduced) / atom.by) : evaluateIndex(atom.of, point, load, reduced) % atom.by;
