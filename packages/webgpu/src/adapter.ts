@@ -28,7 +28,7 @@ export function deviceDescriptor(adapter: GPUAdapter): GPUDeviceDescriptor {
 }
 
 /** What kernels are sized by. */
-export function targetOf(device: GPUDevice, gpu: GPU, adapterClass: AdapterClass, dotChoices: ReadonlyMap<string, string>): Target {
+export function targetOf(device: GPUDevice, gpu: GPU, { adapterClass, name }: AdapterDescription, dotChoices: ReadonlyMap<string, string>): Target {
   return {
     adapterClass,
     storageBindings: device.limits.maxStorageBuffersPerShaderStage,
@@ -36,6 +36,7 @@ export function targetOf(device: GPUDevice, gpu: GPU, adapterClass: AdapterClass
     workgroupMemoryBytes: device.limits.maxComputeWorkgroupStorageSize,
     subgroups: adapterClass === 'gpu' && device.features.has('subgroups') && gpu.wgslLanguageFeatures.has('subgroup_id'),
     half: device.features.has('shader-f16'),
+    prefersShortLoops: /llvmpipe|lavapipe/i.test(name),
     dotChoices,
   };
 }

@@ -11,7 +11,7 @@ import { forEachTile, type TiledRows } from './attention-tiles.js';
 import { SlotUses } from './bindings.js';
 import { Body, floatLiteral } from './emitter.js';
 import { loadScalar, storeScalar } from './expression.js';
-import { assemble, bindingsFor, type CompileContext, type Program } from './program.js';
+import { assemble, bindingsFor, loopStart, type CompileContext, type Program } from './program.js';
 
 interface Operands { readonly q: View; readonly k: View; readonly v: View; readonly o: View; readonly lse: View; readonly dO: View }
 
@@ -37,7 +37,7 @@ const rowAt = ({ offset, strides }: View, batch: string, head: string, position:
   `${offset} + ${batch} * ${strides[0]!} + ${head} * ${strides[1]!} + ${position} * ${strides[2]!}`;
 
 function queryPass(context: CompileContext, name: string, shape: AttentionShape, { q, k, v, o, lse, dO }: Operands, dq: View, delta: View): Program {
-  const { B, H, G, T, S, D } = shape, uses = new SlotUses(true), body = new Body();
+  const { B, H, G, T, S, D } = shape, uses = new SlotUses(true), body = new Body(loopStart(context));
   for (const { slot } of [q, k, v, o, lse, dO]) uses.read(slot);
   uses.write(dq.slot, D % 4 !== 0);
   uses.write(delta.slot, true);
@@ -54,7 +54,7 @@ function queryPass(context: CompileContext, name: string, shape: AttentionShape,
   body.line(`let lse = ${loadScalar(bindings.of(lse.slot), rowAt(lse, 'batch', 'head', 'position'))};`);
   declareChunks(body, 'd', chunks);
   const module = forEachTile(context, body, {
-    prefix: 'key', count: S, chunks, first: '0', end: keyEnd(shape, 'position'), groupEnd: keyEnd(shape, `min(tileFirst + 63, ${T - 1})`), onGpu,
+    prefix: 'key', count: S, chunks, first: body.zero, end: keyEnd(shape, 'position'), ...(grid.tiled && { groupEnd: keyEnd(shape, 'tileLast') }), onGpu,
     sources: [{ name: 'k', source: rows(k), batch: 'batch', head: 'keyHead' }, { name: 'v', source: rows(v), batch: 'batch', head: 'keyHead' }],
   }, (turn) => {
     scoresAndProducts(body, chunks, turn, { row: 'q', other: 'k', gradient: 'g', value: 'v' });
@@ -62,7 +62,7 @@ function queryPass(context: CompileContext, name: string, shape: AttentionShape,
     body.line(`let change = weight * (product - vec4<f32>(delta)) * ${floatLiteral(shape.scale)};`);
     overChunks(body, chunks, (c) => body.line(`d[${c}] += ${weighted('change', (j) => turn.chunk('k', j, c))};`));
   });
-  body.block(onGpu ? 'if (isRow)' : '', () => {
+  body.block(grid.tiled ? 'if (isRow)' : '', () => {
     new RowTarget(bindings.of(dq.slot), D).store(body, `((batch * ${T} + position) * ${H} + head) * ${D}`, chunks, (c) => `d[${c}]`);
     body.line(storeScalar(bindings.of(delta.slot), rowAt(delta, 'batch', 'head', 'position'), 'delta'));
   });
@@ -70,7 +70,7 @@ function queryPass(context: CompileContext, name: string, shape: AttentionShape,
 }
 
 function keyPass(context: CompileContext, name: string, shape: AttentionShape, { q, k, v, lse, dO }: Operands, dk: View, dv: View, delta: View): Program {
-  const { B, H, G, T, S, D, causal } = shape, uses = new SlotUses(true), body = new Body();
+  const { B, H, G, T, S, D, causal } = shape, uses = new SlotUses(true), body = new Body(loopStart(context));
   for (const { slot } of [q, k, v, lse, dO, delta]) uses.read(slot);
   for (const { slot } of [dk, dv]) uses.write(slot, D % 4 !== 0);
   const bindings = bindingsFor(context, uses), onGpu = context.target.adapterClass === 'gpu', chunks = Math.ceil(D / 4);
@@ -82,7 +82,7 @@ function keyPass(context: CompileContext, name: string, shape: AttentionShape, {
   }
   for (const label of ['dk', 'dv']) declareChunks(body, label, chunks);
   // Query t sees key s where s ≤ t + S − T.
-  const firstQuery = (position: string): string => (causal ? `clamp(${position} - ${S - T}, 0, ${T})` : '0');
+  const firstQuery = (position: string): string => (causal ? `clamp(${position} - ${S - T}, 0, ${T})` : body.zero);
   let module = '';
   body.block(`for (var queryHead = head * ${H / G}; queryHead < (head + 1) * ${H / G}; queryHead++)`, () => {
     module = forEachTile(context, body, {
@@ -100,7 +100,7 @@ function keyPass(context: CompileContext, name: string, shape: AttentionShape, {
       });
     });
   });
-  body.block(onGpu ? 'if (isRow)' : '', () => {
+  body.block(grid.tiled ? 'if (isRow)' : '', () => {
     for (const [label, view] of [['dk', dk], ['dv', dv]] as const) {
       new RowTarget(bindings.of(view.slot), D).store(body, `((batch * ${S} + position) * ${G} + head) * ${D}`, chunks, (c) => `${label}[${c}]`);
     }

@@ -42,7 +42,7 @@ export class RowTarget {
       overChunks(body, chunks, (c) => body.line(storeVector(this.access, `${start} + ${c} * 4`, chunk(c))));
       return;
     }
-    body.block(`for (var e = 0; e < ${this.width}; e++)`, () => body.line(storeScalar(this.access, `${start} + e`, `(${chunk('(e >> 2u)')})[e & 3]`)));
+    body.block(`for (var e = ${body.zero}; e < ${this.width}; e++)`, () => body.line(storeScalar(this.access, `${start} + e`, `(${chunk('(e >> 2u)')})[e & 3]`)));
   }
 }
 
@@ -52,7 +52,7 @@ const writtenOut = 4;
 /** Does something for each chunk of a row. */
 export function overChunks(body: Body, chunks: number, each: (c: string) => void): void {
   if (chunks <= writtenOut) { for (let c = 0; c < chunks; c++) each(String(c)); return; }
-  body.block(`for (var c = 0; c < ${chunks}; c++)`, () => each('c'));
+  body.block(`for (var c = ${body.zero}; c < ${chunks}; c++)`, () => each('c'));
 }
 
 /** Declares a row in registers, filled chunk by chunk. */

@@ -20,11 +20,12 @@ export interface Walk {
   /** How many rows exist. */
   readonly count: number;
   readonly chunks: number;
-  /** The range that this thread sees, and the range that all threads of its workgroup see together. */
+  /** The range that this thread sees. */
   readonly first: string;
   readonly end: string;
+  /** The range that the threads of its workgroup see together, where they are rows of one head. */
   readonly groupFirst?: string;
-  readonly groupEnd: string;
+  readonly groupEnd?: string;
   readonly onGpu: boolean;
   readonly sources: readonly { readonly name: string; readonly source: RowSource; readonly batch: string; readonly head: string }[];
 }
@@ -37,14 +38,17 @@ export function forEachTile(context: CompileContext, body: Body, walk: Walk, tur
   body.line(`let ${first} = ${walk.first};`);
   body.line(`let ${end} = ${walk.end};`);
   const numbers = `vec4<i32>(${at}) + vec4<i32>(0, 1, 2, 3)`;
+  const visible = walk.groupFirst === undefined ? `(${numbers}) < vec4<i32>(${end})` : `((${numbers}) < vec4<i32>(${end})) & ((${numbers}) >= vec4<i32>(${first}))`;
+  const groupFirst = walk.groupFirst ?? (walk.groupEnd === undefined ? first : body.zero), groupEnd = `${prefix}GroupEnd`;
+  body.line(`let ${groupEnd} = ${walk.groupEnd ?? end};`);
   if (!walk.onGpu) {
-    body.block(`for (var ${at} = ${first}; ${at} < ${end}; ${at} += 4)`, () => {
+    body.block(`for (var ${at} = ${groupFirst}; ${at} < ${groupEnd}; ${at} += 4)`, () => {
       for (let j = 0; j < 4; j++) {
         body.line(`let ${prefix}${j} = min(${at} + ${j}, ${count - 1});`);
         for (const { name, source, batch, head } of sources) body.line(`let ${name}${j}At = ${source.start(batch, head, `${prefix}${j}`)};`);
       }
       turn({
-        visible: `(${numbers}) < vec4<i32>(${end})`, at, row: (j) => `${prefix}${j}`,
+        visible, at, row: (j) => `${prefix}${j}`,
         chunk: (name, j, c) => sources.find((one) => one.name === name)!.source.chunk(`${name}${j}At`, c),
       });
     });
@@ -52,8 +56,7 @@ export function forEachTile(context: CompileContext, body: Body, walk: Walk, tur
   }
   const bytes = sources.length * chunks * 16;
   const rows = Math.max(4, Math.min(32, Math.floor(Math.min(context.target.workgroupMemoryBytes, 32768) / bytes / 4) * 4));
-  body.line(`let ${prefix}GroupEnd = ${walk.groupEnd};`);
-  body.block(`for (var ${prefix}Tile = ${walk.groupFirst ?? '0'}; ${prefix}Tile < ${prefix}GroupEnd; ${prefix}Tile += ${rows})`, () => {
+  body.block(`for (var ${prefix}Tile = ${groupFirst}; ${prefix}Tile < ${groupEnd}; ${prefix}Tile += ${rows})`, () => {
     body.line('workgroupBarrier();');
     body.block(`for (var e = i32(local.x); e < ${rows * chunks}; e += 64)`, () => {
       body.line(`let chunk = e % ${chunks};`);
@@ -64,11 +67,11 @@ export function forEachTile(context: CompileContext, body: Body, walk: Walk, tur
       }
     });
     body.line('workgroupBarrier();');
-    body.block(`for (var inTile = 0; inTile < ${rows}; inTile += 4)`, () => {
+    body.block(`for (var inTile = ${body.zero}; inTile < ${rows}; inTile += 4)`, () => {
       body.line(`let ${at} = ${prefix}Tile + inTile;`);
       for (let j = 0; j < 4; j++) body.line(`let ${prefix}${j} = min(${at} + ${j}, ${count - 1});`);
       turn({
-        visible: `((${numbers}) < vec4<i32>(${end})) & ((${numbers}) >= vec4<i32>(${first}))`, at, row: (j) => `${prefix}${j}`,
+        visible, at, row: (j) => `${prefix}${j}`,
         chunk: (name, j, c) => `tile_${name}[(inTile + ${j}) * ${chunks} + ${c}]`,
       });
     });

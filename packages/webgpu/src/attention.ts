@@ -10,7 +10,7 @@ import { attentionShape, type AttentionShape } from './attention-shape.js';
 import { SlotUses } from './bindings.js';
 import { Body, floatLiteral } from './emitter.js';
 import { storeScalar } from './expression.js';
-import { assemble, bindingsFor, fold, type CompileContext, type Program } from './program.js';
+import { assemble, bindingsFor, fold, loopStart, type CompileContext, type Program } from './program.js';
 import { forEachTile, type TiledRows } from './attention-tiles.js';
 
 export function attentionPrograms(context: CompileContext, kernel: FusedKernel): Program[] {
@@ -22,7 +22,7 @@ export function attentionPrograms(context: CompileContext, kernel: FusedKernel):
   for (const { slot } of [q, k, v]) uses.read(slot);
   uses.write(o.slot, D % 4 !== 0);
   uses.write(lse.slot, true);
-  const bindings = bindingsFor(context, uses), body = new Body();
+  const bindings = bindingsFor(context, uses), body = new Body(loopStart(context));
   const queries = new RowSource(q, bindings.of(q.slot)), keys = new RowSource(k, bindings.of(k.slot)), values = new RowSource(v, bindings.of(v.slot));
   const chunks = Math.ceil(D / 4), onGpu = context.target.adapterClass === 'gpu';
   const grid = declareRow(body, onGpu, B, H, T);
@@ -34,11 +34,11 @@ export function attentionPrograms(context: CompileContext, kernel: FusedKernel):
   body.line('var largest = -3.0e38f;');
   body.line('var sum = 0.0f;');
   const module = forEachTile(context, body, {
-    prefix: 'key', count: shape.S, chunks, first: '0', end: keyEnd(shape, 'position'), groupEnd: keyEnd(shape, `min(tileFirst + 63, ${T - 1})`), onGpu,
+    prefix: 'key', count: shape.S, chunks, first: body.zero, end: keyEnd(shape, 'position'), ...(grid.tiled && { groupEnd: keyEnd(shape, 'tileLast') }), onGpu,
     sources: [{ name: 'k', source: keys, batch: 'batch', head: 'keyHead' }, { name: 'v', source: values, batch: 'batch', head: 'keyHead' }],
   }, (rows) => forwardTurn(body, chunks, rows));
   const result = body.bind('select(0.0f, 1.0f / sum, sum > 0.0f)');
-  body.block(onGpu ? 'if (isRow)' : '', () => {
+  body.block(grid.tiled ? 'if (isRow)' : '', () => {
     new RowTarget(bindings.of(o.slot), D).store(body, `((batch * ${T} + position) * ${H} + head) * ${D}`, chunks, (c) => `o[${c}] * ${result}`);
     const bits = body.bind('0xff800000u');
     body.line(storeScalar(bindings.of(lse.slot), `(batch * ${H} + head) * ${T} + position`, `select(bitcast<f32>(${bits}), largest + log(max(sum, 1.0e-37f)), sum > 0.0f)`));
@@ -49,24 +49,28 @@ export function attentionPrograms(context: CompileContext, kernel: FusedKernel):
 /** One past the last key that a query sees. */
 export const keyEnd = ({ causal, T, S }: AttentionShape, position: string): string => (causal ? `clamp(${position} + ${S - T + 1}, 0, ${S})` : String(S));
 
+/** Where the rows of a workgroup lie: `tiled`, neighbours of one head from `tileFirst` to `tileLast`. */
+export interface RowGrid { readonly workgroups: readonly [number, number, number]; readonly size: number; readonly tiled: boolean }
+
 /**
- * Declares `batch`, `head` and `position` of this thread's row among batches × heads × length. On GPUs a workgroup's
- * rows are 64 neighbours of one head from `tileFirst`; where the length is no multiple, threads past its end repeat the
- * last row (`isRow` is false) so that all reach the barriers.
+ * Declares `batch`, `head` and `position` of this thread's row among batches × heads × length. Rows of a workgroup are
+ * neighbours of one head, so that what they load of keys is the same for all of them; where the length is no multiple,
+ * threads past its end repeat the last row (`isRow` is false). On processors short lengths fill workgroups across heads.
  */
-export function declareRow(body: Body, onGpu: boolean, batches: number, heads: number, length: number): { readonly workgroups: readonly [number, number, number]; readonly size: number } {
-  const size = onGpu ? 64 : 8;
-  if (onGpu) {
+export function declareRow(body: Body, onGpu: boolean, batches: number, heads: number, length: number): RowGrid {
+  const size = onGpu ? 64 : 8, tiled = onGpu || length >= size;
+  if (tiled) {
     const tiles = Math.ceil(length / size), grid = fold(tiles * heads * batches);
     body.line(`let tile = ${grid.group};`);
     body.line(`if (tile >= ${tiles * heads * batches}) { return; }`);
     body.line(`let tileFirst = (tile % ${tiles}) * ${size};`);
-    body.line(`let wanted = tileFirst + i32(local.x);`);
+    body.line(`let tileLast = min(tileFirst + ${size - 1}, ${length - 1});`);
+    body.line('let wanted = tileFirst + i32(local.x);');
     body.line(`let isRow = wanted < ${length};`);
     body.line(`let position = min(wanted, ${length - 1});`);
     body.line(`let head = (tile / ${tiles}) % ${heads};`);
     body.line(`let batch = tile / ${tiles * heads};`);
-    return { workgroups: grid.workgroups, size };
+    return { workgroups: grid.workgroups, size, tiled };
   }
   const grid = fold(Math.ceil((batches * heads * length) / size));
   body.line(`let thread = ${grid.group} * ${size} + i32(local.x);`);
@@ -74,7 +78,7 @@ export function declareRow(body: Body, onGpu: boolean, batches: number, heads: n
   body.line(`let position = thread % ${length};`);
   body.line(`let head = (thread / ${length}) % ${heads};`);
   body.line(`let batch = thread / ${length * heads};`);
-  return { workgroups: grid.workgroups, size };
+  return { workgroups: grid.workgroups, size, tiled };
 }
 
 /** Four keys: scores, new maximum, what that makes of the sums so far, and the keys' part. */

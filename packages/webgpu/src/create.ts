@@ -31,7 +31,7 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuDevice>
   const device = await adapter.requestDevice(deviceDescriptor(adapter));
   const dotChoices = new Map<string, string>();
   return new WebgpuDevice({
-    gpu: device, adapter: description, target: targetOf(device, gpu, description.adapterClass, dotChoices), dotChoices,
+    gpu: device, adapter: description, target: targetOf(device, gpu, description, dotChoices), dotChoices,
     patient: options.patient ?? false, poison: options.poison ?? false, onClose: options.onClose ?? (() => {}),
   });
 }

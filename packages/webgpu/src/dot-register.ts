@@ -5,7 +5,7 @@
 import { declareBatch, dotBindings, matrixStart, writeTile, type DotShape } from './dot.js';
 import { Body } from './emitter.js';
 import { loadQuarter, loadScalar } from './expression.js';
-import { assemble, fold, type CompileContext, type Program } from './program.js';
+import { assemble, fold, loopStart, type CompileContext, type Program } from './program.js';
 
 export interface RegisterTile {
   readonly rows: number;
@@ -19,7 +19,7 @@ const workgroup = 8;
 
 export function registerDot(context: CompileContext, shape: DotShape, tile: RegisterTile): Program {
   const { kernel, batches } = shape, { m, n, k } = kernel, { rows, columns } = tile;
-  const bindings = dotBindings(context, shape), body = new Body();
+  const bindings = dotBindings(context, shape), body = new Body(loopStart(context));
   const a = bindings.of(kernel.a.slot), b = bindings.of(kernel.b.slot);
   // Operands bound as single elements (they are also written one by one here) have no vector loads.
   const walkA = !a.binding.vector ? 'scalar' : shape.a === 'other' && rows % 4 !== 0 ? 'scalar' : shape.a === 'inner' && tile.oneStep ? 'scalar' : shape.a;
@@ -28,15 +28,16 @@ export function registerDot(context: CompileContext, shape: DotShape, tile: Regi
   const rank = kernel.batch.length + 2;
   const [aRow, aK] = [kernel.a.strides[rank - 2]!, kernel.a.strides[rank - 1]!];
   const [bK, bColumn] = [kernel.b.strides[rank - 2]!, kernel.b.strides[rank - 1]!];
-  const columnTiles = Math.ceil(n / (4 * columns)), rowTiles = Math.ceil(m / rows), threads = columnTiles * rowTiles * batches;
-  const grid = fold(Math.ceil(threads / workgroup));
+  // A workgroup's threads lie side by side in one row of tiles: what they load of a is the same for all, which drivers see.
+  const width = 4 * columns * workgroup, columnGroups = Math.ceil(n / width), rowTiles = Math.ceil(m / rows), groups = columnGroups * rowTiles * batches;
+  const grid = fold(groups);
 
-  body.line(`let thread = ${grid.group} * ${workgroup} + i32(local.x);`);
-  body.line(`if (thread >= ${threads}) { return; }`);
-  body.line(`let firstColumn = (thread % ${columnTiles}) * ${4 * columns};`);
-  body.line(`let tileRow = thread / ${columnTiles};`);
-  body.line(`let firstRow = (tileRow % ${rowTiles}) * ${rows};`);
-  declareBatch(body, kernel, `(tileRow / ${rowTiles})`);
+  body.line(`let tileNumber = ${grid.group};`);
+  body.line(`if (tileNumber >= ${groups}) { return; }`);
+  body.line(`let firstColumn = (tileNumber % ${columnGroups}) * ${width} + i32(local.x) * ${4 * columns};`);
+  body.line(`let firstRow = ((tileNumber / ${columnGroups}) % ${rowTiles}) * ${rows};`);
+  if (n % width !== 0) body.line(`if (firstColumn >= ${n}) { return; }`);
+  declareBatch(body, kernel, `(tileNumber / ${columnGroups * rowTiles})`);
   body.line(`let aStart = ${matrixStart(kernel.a, kernel.batch)};`);
   body.line(`let bStart = ${matrixStart(kernel.b, kernel.batch)};`);
 
@@ -51,7 +52,7 @@ export function registerDot(context: CompileContext, shape: DotShape, tile: Regi
   else for (let c = 0; c < 4 * columns; c++) body.line(`let b${c}At = (bStart + (${column(c)}) * ${bColumn})${walkB === 'inner' ? ' >> 2u' : ''};`);
 
   for (let r = 0; r < rows; r++) for (let v = 0; v < columns; v++) body.line(`var c${r}_${v} = vec4<f32>(0.0);`);
-  body.block(`for (var p = 0; p < ${k}; p += ${steps})`, () => {
+  body.block(`for (var p = ${body.zero}; p < ${k}; p += ${steps})`, () => {
     if (walkA === 'inner') for (let r = 0; r < rows; r++) body.line(`let a${r} = ${loadQuarter(a, `a${r}At + (p >> 2u)`)};`);
     if (walkB === 'inner') for (let c = 0; c < 4 * columns; c++) body.line(`let b${c} = ${loadQuarter(b, `b${c}At + (p >> 2u)`)};`);
     for (let s = 0; s < steps; s++) {

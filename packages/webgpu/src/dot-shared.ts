@@ -7,7 +7,7 @@ import { declareBatch, dotBindings, matrixStart, writeTile, type DotShape, type 
 import type { SlotAccess } from './bindings.js';
 import { Body } from './emitter.js';
 import { loadScalar, loadVector } from './expression.js';
-import { assemble, fold, type CompileContext, type Program } from './program.js';
+import { assemble, fold, loopStart, type CompileContext, type Program } from './program.js';
 
 const side = 32, threadsAcross = 8;
 
@@ -48,7 +48,7 @@ function loadBlock(body: Body, operand: Operand, k: number, p: string, block: st
 
 export function sharedDot(context: CompileContext, shape: DotShape): Program {
   const { kernel, batches } = shape, { m, n, k } = kernel, rank = kernel.batch.length + 2;
-  const bindings = dotBindings(context, shape), body = new Body();
+  const bindings = dotBindings(context, shape), body = new Body(loopStart(context));
   const a = bindings.of(kernel.a.slot), b = bindings.of(kernel.b.slot);
   const columnTiles = Math.ceil(n / side), rowTiles = Math.ceil(m / side);
   const grid = fold(columnTiles * rowTiles * batches);
@@ -77,11 +77,11 @@ export function sharedDot(context: CompileContext, shape: DotShape): Program {
     const [along, block] = operand.walk === 'other' ? ['down', 'across'] : ['across', 'down'];
     loadBlock(body, operand, k, `slice + ${along} * 4`, block, target, (s) => `(${along} * 4 + ${s}) * ${quads} + ${block}`);
   };
-  body.block(`for (var slice = 0; slice < ${k}; slice += ${side})`, () => {
+  body.block(`for (var slice = ${body.zero}; slice < ${k}; slice += ${side})`, () => {
     load(operandA, 'tileA');
     load(operandB, 'tileB');
     body.line('workgroupBarrier();');
-    body.block(`for (var p = 0; p < ${side}; p++)`, () => {
+    body.block(`for (var p = ${body.zero}; p < ${side}; p++)`, () => {
       body.line(`let x = tileA[p * ${quads} + down];`);
       body.line(`let y = tileB[p * ${quads} + across];`);
       for (let r = 0; r < 4; r++) body.line(`c${r} = fma(vec4<f32>(x.${'xyzw'[r]}), y, c${r});`);

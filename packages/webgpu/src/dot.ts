@@ -34,10 +34,11 @@ export const dotShape = (kernel: DotKernel): DotShape => ({ kernel, batches: pro
 /** The kernels worth trying for a product, the one taken without tuning first. */
 export function dotCandidates(target: Target, kernel: DotKernel): string[] {
   const rows = kernel.m >= 8 ? 8 : kernel.m >= 4 ? 4 : kernel.m >= 2 ? 2 : 1;
-  const columns = kernel.n > 4 ? 2 : 1;
+  // A workgroup spans 64 or 32 columns: the width that leaves fewer of them idle.
+  const columns = Math.ceil(kernel.n / 64) * 64 > Math.ceil(kernel.n / 32) * 32 ? 1 : 2;
   const own = `register-${rows}x${columns}`;
   if (target.adapterClass === 'gpu') return kernel.m >= 8 ? ['shared-32', own, 'register-4x1'] : [own, 'register-1x1'];
-  return [...new Set([own, `${own}-k1`, 'register-4x2', 'register-8x1'])].filter((name) => Number(/\d+/.exec(name)![0]) <= Math.max(rows, 1));
+  return [...new Set([target.prefersShortLoops ? `${own}-k1` : own, target.prefersShortLoops ? own : `${own}-k1`, 'register-4x2', `register-${rows}x${3 - columns}`])].filter((name) => Number(/\d+/.exec(name)![0]) <= rows);
 }
 
 /** Products that are tuned together: layout, element types and sizes to the next power of two. */
@@ -101,7 +102,7 @@ export function matrixStart(view: View, batch: readonly number[]): string {
 export function writeTile(bindings: Bindings, body: Body, kernel: DotKernel, tile: string, rows: number, columns: number): void {
   const lanes = epilogueLanes(kernel);
   const base = { body, bindings, axes: axisNames(kernel), laneAxis: kernel.batch.length + 1 };
-  body.block(`for (var r = 0; r < ${rows}; r++)`, () => {
+  body.block(`for (var r = ${body.zero}; r < ${rows}; r++)`, () => {
     body.line('let row = firstRow + r;');
     body.line(`if (row >= ${kernel.m}) { break; }`);
     for (let v = 0; v < columns; v++) {
@@ -114,7 +115,7 @@ export function writeTile(bindings: Bindings, body: Body, kernel: DotKernel, til
         });
       } else {
         body.line(`let sums${v} = ${sum};`);
-        body.block('for (var c = 0; c < 4; c++)', () => {
+        body.block(`for (var c = ${body.zero}; c < 4; c++)`, () => {
           body.line(`let column = firstColumn + ${v * 4} + c;`);
           body.line(`if (column >= ${kernel.n}) { break; }`);
           const accumulator: Value = { text: body.bind(`sums${v}[c]`), type: 'f32', varies: false };

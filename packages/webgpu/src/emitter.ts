@@ -14,6 +14,9 @@ export class Body {
   #names = 0;
   readonly #helpers = new Map<string, string>();
 
+  /** `zero`: how loops write their start. See `loopStart`. */
+  constructor(readonly zero = '0') {}
+
   get depth(): number { return this.#scopes.length; }
 
   line(text: string): void { this.#lines.push('  '.repeat(this.depth) + text); }

@@ -15,6 +15,8 @@ export interface Target {
   /** Whether shaders may use subgroup operations and `subgroup_id`. */
   readonly subgroups: boolean;
   readonly half: boolean;
+  /** Whether the driver compiles short loop bodies much better than long ones (Mesa's llvmpipe). */
+  readonly prefersShortLoops: boolean;
   /** The dot kernel for a shape class, where tuning has chosen one. */
   readonly dotChoices: ReadonlyMap<string, string>;
 }
@@ -32,6 +34,12 @@ export interface Program {
   readonly bindings: readonly Binding[];
   readonly workgroups: readonly [number, number, number];
 }
+
+/**
+ * How loops begin on this target. Drivers on processors (Mesa's) unroll every loop whose count they know, and then take
+ * tens of seconds to compile the straight-line code; a zero that they cannot see through keeps loops loops.
+ */
+export const loopStart = (context: CompileContext): string => (context.target.adapterClass === 'cpu' ? 'zero' : '0');
 
 const limitPerDimension = 65535;
 
@@ -64,7 +72,7 @@ export function assemble(assembly: Assembly): Program {
   const builtins = subgroups ? ', @builtin(subgroup_id) subgroup: u32, @builtin(subgroup_invocation_id) lane: u32, @builtin(num_subgroups) subgroups: u32' : '';
   const code = `${head}${declareBindings(bindings)}${rest}@compute @workgroup_size(${workgroupSize.join(', ')})
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>${builtins}) {
-${text}
+${body.zero === 'zero' ? '  let zero = i32(group.z);\n' : ''}${text}
 }
 `;
   return { label: assembly.label, code, bindings, workgroups: assembly.workgroups };
