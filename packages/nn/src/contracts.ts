@@ -4,7 +4,7 @@
  *
  * Axis letters: B batch, T queries, S keys, C width, H query heads, G key/value heads, D head width.
  */
-import type { ScoreMod, Tensor, TypedArray } from '@ashlar/tensor';
+import type { DType, MaskMod, ScoreMod, Shape, Tensor, TypedArray, Variable } from '@ashlar/tensor';
 import type { Initializer } from './initializers.js';
 import type { Module } from './module.js';
 
@@ -159,6 +159,8 @@ export interface AttentionCapabilities {
   readonly arbitraryMask: boolean;
   /** Several documents may share a row. */
   readonly packing: boolean;
+  /** Keys may be padding. Absent: no. */
+  readonly keyPadding?: boolean;
   /** It can normalize what goes into its output projection (`innerNorm` of its site). */
   readonly innerNorm: boolean;
   readonly maxLength?: number;
@@ -166,6 +168,10 @@ export interface AttentionCapabilities {
 
 export interface AttentionSite {
   readonly width: number;
+  /** Which layer of its stack it is in, from 0. Absent: 0. */
+  readonly layer?: number;
+  /** Width of the sequence that keys and values come from, for cross attention. Absent: `width`. */
+  readonly contextWidth?: number;
   readonly bias: boolean;
   /** On the attention weights, and on the result. */
   readonly dropout: { readonly attention: number; readonly residual: number };
@@ -175,11 +181,21 @@ export interface AttentionSite {
   innerNorm?(width: number): Norm;
 }
 
-/** What is given to an attention. */
+/** What is given to an attention. Whatever a part does not declare in its capabilities makes it throw. */
 export interface AttentionInput {
   /** [B, T, C] */
   readonly x: Tensor;
   readonly positions: Positions;
+  /** Capability `cross`: keys and values come from it, [B, S, C′]. */
+  readonly context?: Tensor | undefined;
+  /** Capability `arbitraryMask`: which scores count, beside what the part itself leaves out. */
+  readonly mask?: MaskMod | undefined;
+  /** Capability `keyPadding`: bool [B, S], true where a key is padding. */
+  readonly keyPadding?: Tensor | undefined;
+  /** Capability `packing`: the number of each token's document, i32 [B, T]; tokens see their own document alone. */
+  readonly segments?: Tensor | undefined;
+  /** Capability `cache`: what this layer remembers of the tokens before. */
+  readonly cache?: LayerCache | undefined;
 }
 
 export interface Attention extends Module {
@@ -193,16 +209,41 @@ export interface AttentionVariant extends Variant<'attention/1', AttentionSite, 
   heads?(width: number): HeadShape;
 }
 
-/** What decoding remembers: keys and values, or the state of a recurrent mixer. One protocol for both. */
+/** A state of a layer that a cache holds: zeros at first. */
+export interface CacheState {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  /** How many tokens it holds apart from each other; 0: it is the sum of them all, as a recurrent state is. */
+  readonly tokens: number;
+  /** Whether the newest tokens take the place of the oldest where it is full; else it can take no more. */
+  readonly rolls: boolean;
+}
+
+/** What one layer remembers, as its traced function sees it. */
+export interface LayerCache {
+  /** How many tokens stand before those of this call: a scalar, i32. */
+  readonly start: Tensor;
+  /** How many tokens a state must hold that forgets none. */
+  readonly capacity: number;
+  /** The variable that keeps a state: read it, and assign it the state after this call's tokens. */
+  state(name: string, state: CacheState): Variable;
+}
+
+/**
+ * What decoding remembers: keys and values, or the state of a recurrent mixer, of every layer. One protocol for both: a
+ * layer asks for its states by name while its step is traced; the step is given the number of tokens before it as a tensor.
+ */
 export interface Cache {
   readonly contract: 'cache/1';
   /** Number of tokens it stands for. */
   readonly length: number;
   /** Bytes it holds. */
   readonly bytes: number;
-  /** Adds what a layer computed for new tokens; gives all that it remembers. */
-  append(layer: number, added: readonly Tensor[]): readonly Tensor[];
-  /** Forgets all but the first `length` tokens. @throws {Error} where its state cannot go back. */
+  /** Makes room for `count` more tokens; the `start` to give to the step that computes them. @throws {RangeError} where they do not fit. */
+  extend(count: number): Tensor;
+  /** A layer's part, in the trace of a step with that `start`. */
+  layer(name: string, start: Tensor): LayerCache;
+  /** Forgets all but the first `length` tokens. @throws {Error} where a state cannot go back that far. */
   trim(length: number): void;
   /** A copy of its contents, by name. */
   state(): Promise<ReadonlyMap<string, TypedArray>>;

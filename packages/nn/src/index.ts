@@ -4,14 +4,16 @@ export { normalInitializer, onesInitializer, stackedInitializer, truncatedNormal
 export { Linear, type LinearOptions } from './linear.js';
 export { Embedding } from './embedding.js';
 export { checkRate, dropout } from './dropout.js';
+export { dropPath } from './drop-path.js';
 export { isTraining, nextKey, recomputed, training, type TrainingOptions } from './training-scope.js';
-export { activationNames, activationOf, activations, gelu, geluTanh, relu, silu, type ActivationName } from './activations.js';
+export { activationNames, activationOf, activations, gelu, geluTanh, relu, reluSquared, silu, type ActivationName } from './activations.js';
 export { mlp, type MlpOptions } from './mlp.js';
-export { geglu, swiglu, type GatedOptions } from './swiglu.js';
+export { bilinearGlu, geglu, gegluTanh, glu, reglu, swiglu, type GatedOptions } from './gated.js';
 export { crossEntropy } from './loss.js';
 export { requireCount } from './require-count.js';
+export { checkAttentionInput } from './check-attention-input.js';
 export type {
-  Attention, AttentionCapabilities, AttentionInput, AttentionSite, AttentionVariant, Cache, FeedForward, FeedForwardSite, FeedForwardVariant,
-  HeadShape, Norm, NormSite, NormVariant, PositionalEncoding, PositionalSite, PositionalVariant, Positions, Residual, ResidualInitializers, ResidualSite,
+  Attention, AttentionCapabilities, AttentionInput, AttentionSite, AttentionVariant, Cache, CacheState, FeedForward, FeedForwardSite, FeedForwardVariant,
+  HeadShape, LayerCache, Norm, NormSite, NormVariant, PositionalEncoding, PositionalSite, PositionalVariant, Positions, Residual, ResidualInitializers, ResidualSite,
   ResidualVariant, ScoreModInput, SiteInitializers, Stack, Sublayer, Variant,
 } from './contracts.js';
