@@ -150,6 +150,8 @@ describe('executables', () => {
     const closing = await openDevice({ threads: 2 }), storage = closing.allocate('f32', 4), executable = closing.compilePlan(double(4));
     await closing.close();
     await closing.close();
+    expect(closing.counters.bytes).toBe(0);
+    expect(() => closing.memory.wasm).toThrow('wasm: the device of this memory was closed');
     expect(() => closing.allocate('f32', 1)).toThrow('wasm: this device was closed');
     await expect(storage.read()).rejects.toThrow('wasm: the device of this storage was closed');
     expect(() => executable.run([new Float32Array(4)])).toThrow('wasm: the device of this executable was closed');

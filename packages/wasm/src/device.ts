@@ -125,6 +125,8 @@ export class WasmDevice implements Device {
     if (this.closed) return;
     this.closed = true;
     await this.pool.close();
+    this.memory.drop();
+    this.counters.bytes = 0;
   }
 
   [Symbol.asyncDispose](): Promise<void> { return this.close(); }

@@ -9,7 +9,7 @@ const views = { f32: Float32Array, f16: Uint16Array, i32: Int32Array, u32: Uint3
 export const arrayClass = (dtype: DType): typeof views[DType] => views[dtype];
 
 export class DeviceMemory {
-  readonly wasm: WebAssembly.Memory;
+  private held: WebAssembly.Memory | undefined;
   readonly maximumPages: number;
   private readonly heap: Heap;
 
@@ -22,10 +22,18 @@ export class DeviceMemory {
     const initial = Math.ceil((start + overread) / pageBytes) + 16;
     const made = [65536, 32768, 16384, 8192, 4096].map((maximum) => ({ maximum, memory: tryMemory(initial, maximum, shared) })).find((m) => m.memory);
     if (!made?.memory) throw new RangeError('wasm: no memory of at least 256 MiB could be reserved; close other devices or pages');
-    this.wasm = made.memory;
+    this.held = made.memory;
     this.maximumPages = made.maximum;
     this.heap = new Heap(start, (end) => this.growTo(end));
   }
+
+  get wasm(): WebAssembly.Memory {
+    if (!this.held) throw new Error('wasm: the device of this memory was closed');
+    return this.held;
+  }
+
+  /** Lets the engine free the memory. */
+  drop(): void { this.held = undefined; }
 
   private growTo(end: number): number {
     const have = this.wasm.buffer.byteLength;

@@ -25,15 +25,15 @@ function startWorker(name: string, heard: (message: { ready?: boolean; error?: s
 export class Threads {
   private readonly workers: Handle[] = [];
   private readonly instances = new Map<number, Running>();
-  private readonly words: Int32Array | undefined;
+  private words: Int32Array | undefined;
   private readonly blocking = mayBlock();
   private nextId = 1;
   private awaited = 0;
   private failure: string | undefined;
   private broken = false;
 
-  private constructor(private readonly memory: WebAssembly.Memory, readonly count: number) {
-    if (count > 1) this.words = new Int32Array(memory.buffer);
+  private constructor(private memory: WebAssembly.Memory | undefined, readonly count: number) {
+    if (count > 1 && memory) this.words = new Int32Array(memory.buffer);
   }
 
   /** Starts `count` − 1 workers on a memory; with one thread there are none and the memory need not be shared. */
@@ -66,7 +66,7 @@ export class Threads {
   load(module: WebAssembly.Module): number {
     const id = this.nextId++;
     this.tell({ id, module });
-    this.instances.set(id, new WebAssembly.Instance(module, { env: { memory: this.memory } }) as Running);
+    this.instances.set(id, new WebAssembly.Instance(module, { env: { memory: this.memory! } }) as Running);
     return id;
   }
 
@@ -137,5 +137,7 @@ export class Threads {
     this.instances.clear();
     if (this.words) Atomics.store(this.words, this.word('failed'), 1);
     await Promise.all(this.workers.splice(0).map((worker) => worker.terminate()));
+    this.words = undefined;
+    this.memory = undefined;
   }
 }
