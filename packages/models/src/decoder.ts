@@ -172,5 +172,6 @@ function dropoutRates(given: number | DropoutRates): Required<DropoutRates> {
 }
 
 function initializersOf({ std = 0.02, scaledResidual = true }: Initialisation, depth: number): SiteInitializers {
-  return { weight: normalInitializer(std), residual: normalInitializer(scaledResidual ? std / Math.sqrt(2 * depth) : std) };
+  const weight = normalInitializer(std);
+  return { weight, value: weight, residual: scaledResidual ? normalInitializer(std / Math.sqrt(2 * depth)) : weight };
 }
