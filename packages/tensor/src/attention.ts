@@ -3,7 +3,7 @@
  * G key/value heads, D head width.
  */
 import { gradients } from './autodiff.js';
-import { isFloat } from './dtype.js';
+import { isFloat, type DType } from './dtype.js';
 import { defineFused } from './fused.js';
 import { applyMod, pointsOf, traceMods, type MaskMod, type ScoreMod, type TracedMod } from './mods.js';
 import { sameShape, show, ShapeError, type Shape } from './node.js';
@@ -38,18 +38,40 @@ function attentionShape(inputs: readonly Typed[]): AttentionShape {
 
 const wide = (x: Tensor): Tensor => x.cast('f32');
 
-/** [B, T, H, D] in q's dtype and log Σ exp(score) [B, H, T], in primitives. */
-function referenceAttention(operands: readonly Tensor[], { scale, causal, mask, score }: AttentionAttributes): [Tensor, Tensor] {
-  const [q, k, v, ...captures] = operands as [Tensor, Tensor, Tensor, ...Tensor[]], shape = attentionShape(operands), { B, H, T, D, G, S } = shape;
-  const grouped = wide(q).reshape([B, G, H / G, T, D]), keys = wide(k).reshape([B, G, 1, S, D]), values = wide(v).reshape([B, G, 1, S, D]);
-  const scaled = grouped.matmul(keys.transpose()).mul(scale).reshape([B, H, T, S]), points = pointsOf(shape);
-  const modified = score ? applyMod(score, scaled, captures) : scaled;
+/** The scores [B, H, T, S] before and after the score mod, and which of them count, in primitives. */
+function scoresOf(q: Tensor, k: Tensor, captures: readonly Tensor[], { scale, causal, mask, score }: AttentionAttributes): { modified: Tensor; visible: Tensor } {
+  const shape = attentionShape([q, k, k]), { B, H, T, D, G, S } = shape;
+  const scaled = wide(q).reshape([B, G, H / G, T, D]).matmul(wide(k).reshape([B, G, 1, S, D]).transpose()).mul(scale).reshape([B, H, T, S]), points = pointsOf(shape);
   const inside = causal ? points.k.le(points.q) : points.k.ge(0);
   const visible = (mask ? inside.and(applyMod(mask, scaled, captures)) : inside).broadcastTo([B, H, T, S]);
-  const scores = where(visible, modified, -Infinity), lse = scores.logSumExp(-1, { keepDims: true });
-  const weights = where(visible, where(visible, modified.sub(where(lse.eq(-Infinity), 0, lse)), 0).exp(), 0);
-  const o = weights.reshape([B, G, H / G, T, S]).matmul(values).reshape([B, H, T, D]).permute(0, 2, 1, 3).cast(q.dtype);
-  return [o, lse.reshape([B, H, T])];
+  return { modified: score ? applyMod(score, scaled, captures) : scaled, visible };
+}
+
+/** exp(score − lse) where visible, else 0; lse [B, H, T]. */
+const weightsOf = ({ modified, visible }: { modified: Tensor; visible: Tensor }, lse: Tensor): Tensor =>
+  where(visible, where(visible, modified.sub(where(lse.eq(-Infinity), 0, lse).reshape([...lse.shape, 1])), 0).exp(), 0);
+
+/** [B, T, H, D] in q's dtype and log Σ exp(score) [B, H, T], in primitives. */
+function referenceAttention(operands: readonly Tensor[], attributes: AttentionAttributes): [Tensor, Tensor] {
+  const [q, k, v, ...captures] = operands as [Tensor, Tensor, Tensor, ...Tensor[]], { B, H, T, D, G, S } = attentionShape(operands);
+  const scores = scoresOf(q, k, captures, attributes), lse = where(scores.visible, scores.modified, -Infinity).logSumExp(-1);
+  const o = weightsOf(scores, lse).reshape([B, G, H / G, T, S]).matmul(wide(v).reshape([B, G, 1, S, D])).reshape([B, H, T, D]).permute(0, 2, 1, 3).cast(q.dtype);
+  return [o, lse];
+}
+
+/**
+ * With weights p = exp(score − lse), whatever lse is: dv = pᵀ dO, and p (dO·v − Σ o dO) for the scores. Where o and lse
+ * count a further key that is in none of the operands, as a sink, so do the gradients.
+ */
+function referenceGradient([q, k, v, o, lse, g, ...captures]: readonly Tensor[], attributes: AttentionAttributes): Tensor[] {
+  const { B, H, T, D, G, S } = attentionShape([q!, k!, v!]);
+  const operands = [q!, k!, ...captures].map((operand) => operand.stopGradient());
+  const scores = scoresOf(operands[0]!, operands[1]!, operands.slice(2), attributes), weights = weightsOf(scores, lse!);
+  const upstream = wide(g!).permute(0, 2, 1, 3).reshape([B, G, H / G, T, D]), delta = wide(o!).mul(wide(g!)).sum(-1).permute(0, 2, 1).reshape([B, H, T, 1]);
+  const slopes = weights.mul(upstream.matmul(wide(v!).reshape([B, G, 1, S, D]).transpose()).reshape([B, H, T, S]).sub(delta));
+  const [dq, dk, ...rest] = gradients(scores.modified, operands.filter((operand) => isFloat(operand.dtype)), slopes);
+  const dv = weights.reshape([B, G, H / G, T, S]).transpose().matmul(upstream).sum(2).cast(v!.dtype);
+  return [...[dq!, dk!, dv].map((gradient) => gradient.permute(0, 2, 1, 3)), ...rest];
 }
 
 /** Scores that count, for the FLOPs in `explain()`; a mask's own savings are not known here. */
@@ -67,12 +89,7 @@ const applyAttentionGradient = defineFused<AttentionAttributes>({
     const captures = inputs.slice(6).filter((input) => isFloat(input.dtype)).map((input) => ({ shape: input.shape, dtype: input.dtype }));
     return [{ shape: [B, T, H, D], dtype }, { shape: [B, S, G, D], dtype }, { shape: [B, S, G, D], dtype }, ...captures];
   },
-  reference: ([q, k, v, , , g, ...captures], attributes) => {
-    const operands = [q!, k!, v!, ...captures].map((operand) => operand.stopGradient());
-    const [o] = referenceAttention(operands, attributes);
-    const [dq, dk, dv, ...rest] = gradients(o, operands.filter((operand) => isFloat(operand.dtype)), g);
-    return [...[dq!, dk!, dv!].map((gradient) => gradient.permute(0, 2, 1, 3)), ...rest];
-  },
+  reference: (inputs, attributes) => referenceGradient(inputs, attributes),
   flops: attentionFlops(5),
   tolerance: { f32: 1e-4, f16: 5e-3 },
   cases: [],
@@ -81,22 +98,58 @@ const applyAttentionGradient = defineFused<AttentionAttributes>({
 const attentionCases = ([[1, 2, 2, 1, 1, 4], [2, 4, 2, 7, 7, 8], [1, 2, 1, 5, 9, 4], [1, 3, 3, 63, 65, 16], [1, 2, 2, 64, 64, 32]] as const).flatMap(([B, H, G, T, S, D]) =>
   [true, false].map((causal) => ({ inputs: [{ shape: [B, H, T, D] }, { shape: [B, G, S, D] }, { shape: [B, G, S, D] }], attributes: { scale: 1 / Math.sqrt(D), causal } })));
 
+/** The attributes, where the mods' captures are operands from another place on. */
+const capturesFrom = ({ mask, score, ...rest }: AttentionAttributes, firstInput: number): AttentionAttributes =>
+  ({ ...rest, ...(mask ? { mask: { ...mask, firstInput } } : {}), ...(score ? { score: { ...score, firstInput } } : {}) });
+
+/** Gradients of q, k, v [B, H | G, T | S, D] and of the captures, undefined for those that are not float. */
+function pullBack(operands: { readonly q: Tensor; readonly k: Tensor; readonly v: Tensor; readonly o: Tensor; readonly lse: Tensor; readonly g: Tensor; readonly captures: readonly Tensor[] }, attributes: AttentionAttributes): (Tensor | undefined)[] {
+  const { q, k, v, o, lse, g, captures } = operands;
+  const [dq, dk, dv, ...rest] = applyAttentionGradient([q, k, v, o, lse, g, ...captures], capturesFrom(attributes, 6));
+  return [...[dq!, dk!, dv!].map((gradient) => gradient.permute(0, 2, 1, 3)), ...captures.map((capture) => (isFloat(capture.dtype) ? rest.shift() : undefined))];
+}
+
+const attentionOutputs = (inputs: readonly { readonly shape: Shape; readonly dtype: DType }[]): { readonly shape: Shape; readonly dtype: DType }[] => {
+  const { B, H, T, D } = attentionShape(inputs);
+  return [{ shape: [B, T, H, D], dtype: inputs[0]!.dtype }, { shape: [B, H, T], dtype: 'f32' }];
+};
+
 const applyAttention = defineFused<AttentionAttributes>({
   name: 'attention',
-  outputs: (inputs) => {
-    const { B, H, T, D } = attentionShape(inputs);
-    return [{ shape: [B, T, H, D], dtype: inputs[0]!.dtype }, { shape: [B, H, T], dtype: 'f32' }];
-  },
+  outputs: (inputs) => attentionOutputs(inputs),
   reference: (inputs, attributes) => referenceAttention(inputs, attributes),
-  vjp: ({ inputs: [q, k, v, ...captures], outputs: [o, lse], cotangents: [g], attributes }) => {
-    const shifted = (mod: TracedMod | undefined): TracedMod | undefined => mod && { ...mod, firstInput: 6 };
-    const mask = shifted(attributes.mask), score = shifted(attributes.score);
-    const [dq, dk, dv, ...rest] = applyAttentionGradient([q!, k!, v!, o!, lse!, g!, ...captures], { scale: attributes.scale, causal: attributes.causal, ...(mask ? { mask } : {}), ...(score ? { score } : {}) });
-    return [...[dq!, dk!, dv!].map((gradient) => gradient.permute(0, 2, 1, 3)), ...captures.map((capture) => (isFloat(capture.dtype) ? rest.shift() : undefined))];
-  },
+  vjp: ({ inputs: [q, k, v, ...captures], outputs: [o, lse], cotangents: [g], attributes }) => pullBack({ q: q!, k: k!, v: v!, o: o!, lse: lse!, g: g!, captures }, attributes),
   flops: attentionFlops(2),
   tolerance: { f32: 1e-5, f16: 2e-3 },
   cases: attentionCases,
+});
+
+/**
+ * Attention whose softmax counts one more key a head, the sink: its score is given and its value is 0. Operands q, k, v,
+ * sinks [H], …captures; results as of `attention`, with the sink in the log-sum-exp. It is attention's result times
+ * 1 / (1 + exp(sink − lse)), and its gradient is the kernel of attention's, given this result and this log-sum-exp.
+ */
+const applySinkAttention = defineFused<AttentionAttributes>({
+  name: 'sinkAttention',
+  outputs: (inputs) => {
+    const { H } = attentionShape(inputs), sinks = inputs[3];
+    if (!sinks || !sameShape(sinks.shape, [H]) || sinks.dtype !== 'f32') throw new ShapeError(`attention: sinks must be f32 [H] = [${H}], got ${sinks ? `${sinks.dtype} ${show(sinks.shape)}` : 'nothing'}`);
+    return attentionOutputs(inputs);
+  },
+  reference: ([q, k, v, sinks, ...captures], attributes) => {
+    const [o, lse] = applyAttention([q!, k!, v!, ...captures], capturesFrom(attributes, 3)) as [Tensor, Tensor], [, H] = lse.shape;
+    const sink = sinks!.reshape([H!, 1]).broadcastTo(lse.shape), peak = lse.maximum(sink);
+    const total = peak.add(lse.sub(peak).exp().add(sink.sub(peak).exp()).log());
+    return [wide(o).mul(lse.sub(total).exp().permute(0, 2, 1).reshape([...o.shape.slice(0, 3), 1])).cast(o.dtype), total];
+  },
+  vjp: ({ inputs: [q, k, v, sinks, ...captures], outputs: [o, lse], cotangents: [g], attributes }) => {
+    const [dq, dk, dv, ...rest] = pullBack({ q: q!, k: k!, v: v!, o: o!, lse: lse!, g: g!, captures }, attributes);
+    const delta = wide(o!).mul(wide(g!)).sum(-1).permute(0, 2, 1), [, H] = lse!.shape;
+    return [dq, dk, dv, sinks!.reshape([H!, 1]).sub(lse!).exp().mul(delta).sum([0, 2]).neg(), ...rest];
+  },
+  tolerance: { f32: 1e-5, f16: 2e-3 },
+  cases: ([[1, 2, 2, 1, 1, 4], [2, 4, 2, 7, 7, 8], [1, 3, 1, 5, 9, 4]] as const).map(([B, H, G, T, S, D]) =>
+    ({ inputs: [{ shape: [B, H, T, D] }, { shape: [B, G, S, D] }, { shape: [B, G, S, D] }, { shape: [H] }], attributes: { scale: 1 / Math.sqrt(D), causal: true } })),
 });
 
 export interface AttentionOptions {
@@ -106,6 +159,8 @@ export interface AttentionOptions {
   readonly causal?: boolean;
   readonly mask?: MaskMod | undefined;
   readonly score?: ScoreMod | undefined;
+  /** Score of one more key a head, whose value is 0: f32 [H]. gpt-oss; Xiao et al. 2023, arXiv 2309.17453. */
+  readonly sinks?: Tensor | undefined;
 }
 
 /**
@@ -116,7 +171,10 @@ export interface AttentionOptions {
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
   const shape = attentionShape([q, k, v]);
-  const { mask, score, causal, captures } = traceMods({ mask: options.mask, score: options.score }, shape, 3);
+  const { sinks } = options;
+  const { mask, score, causal, captures } = traceMods({ mask: options.mask, score: options.score }, shape, sinks ? 4 : 3);
   const attributes = { scale: options.scale ?? 1 / Math.sqrt(shape.D), causal: causal || (options.causal ?? false), ...(mask ? { mask } : {}), ...(score ? { score } : {}) };
-  return applyAttention([q, k, v, ...captures.map((node) => new Tensor(node))], attributes)[0]!.permute(0, 2, 1, 3);
+  const operands = captures.map((node) => new Tensor(node));
+  const [o] = sinks ? applySinkAttention([q, k, v, sinks, ...operands], attributes) : applyAttention([q, k, v, ...operands], attributes);
+  return o!.permute(0, 2, 1, 3);
 }

@@ -100,3 +100,36 @@ test('derivatives of expressions agree with the graph\'s', async () => {
     close(Array.from(at, (value) => evaluateExpression(slope, [0, 0, 0, 0], () => NaN, [], value)), expected);
   }
 });
+
+describe('sinks', () => {
+  const sinks = tensor([0.3, -1, 2, 0]), options = { mask: (at: { q: Tensor; k: Tensor }) => at.q.sub(at.k).lt(3).and(at.k.le(at.q)).and(at.q.ne(4)), score: (at: { score: Tensor }) => at.score.mul(2) };
+  test('are one more key of value 0; a row that sees nothing else gives 0', async () => {
+    const [hq, hk, hv] = await hosts(), sink = await sinks.data(), expected = new Float64Array(B * H * T * D);
+    for (let b = 0; b < B; b++) for (let h = 0; h < H; h++) for (let t = 0; t < T; t++) {
+      const g = Math.floor((h * G) / H), at = t + S - T;
+      let total = Math.exp(sink[h]!);
+      const sums = new Float64Array(D);
+      for (let s = Math.max(0, at - 2); s <= at && at !== 4; s++) {
+        let product = 0;
+        for (let d = 0; d < D; d++) product += hq[((b * H + h) * T + t) * D + d]! * hk[((b * G + g) * S + s) * D + d]!;
+        const weight = Math.exp(2 * product / Math.sqrt(D));
+        total += weight;
+        for (let d = 0; d < D; d++) sums[d]! += weight * hv[((b * G + g) * S + s) * D + d]!;
+      }
+      for (let d = 0; d < D; d++) expected[((b * H + h) * T + t) * D + d] = sums[d]! / total;
+    }
+    for (const device of [reference(), new PlanDevice()]) close(await attention(q, k, v, { ...options, sinks }).data(device), expected);
+  });
+  test('gradients of q, k, v and the sinks, against differences', async () => {
+    const loss = (...[a, b, c, d]: Tensor[]): Tensor => attention(a!, b!, c!, { ...options, sinks: d! }).mul(random([B, H, T, D], 9)).sum(), inputs = [q, k, v, sinks];
+    const slopes = gradients(loss(...inputs), inputs);
+    for (const [i, input] of inputs.entries()) {
+      const got = await slopes[i]!.data(reference()), host = await input.data();
+      for (let j = 0; j < host.length; j += Math.ceil(host.length / 7)) {
+        const moved = (by: number): Tensor[] => inputs.with(i, tensor(Float32Array.from(host, (x, n) => x + (n === j ? by : 0)), { shape: input.shape }));
+        const difference = ((await loss(...moved(2 ** -7)).item(reference())) - (await loss(...moved(-(2 ** -7))).item(reference()))) / 2 ** -6;
+        expect(got[j]).toBeCloseTo(difference, 3);
+      }
+    }
+  });
+});
