@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { reference } from '@ashlar/tensor/reference';
 import { wasm } from '@ashlar/wasm';
+import { webgpu } from '@ashlar/webgpu-node';
 import { build } from '@ashlar/models';
 import { adamW, cosine } from '@ashlar/optim';
 import { trainStep, type StepBatch } from './train-step.js';
@@ -81,8 +82,8 @@ describe('a training step', () => {
     expect(() => after.restore({ ...state, optimizer: new Map([...state.optimizer, [name!, new Float32Array(1)]]) })).toThrow('elements, got 1');
   });
 
-  test('after its second update it allocates nothing, builds nothing and submits once', async () => {
-    await using device = await wasm();
+  test.each([['wasm', wasm], ['webgpu', () => webgpu({ adapter: 'swiftshader' })]] as const)('on %s, after its second update it allocates nothing, builds nothing and submits once', async (_, make) => {
+    await using device = await make();
     const step = trainStep({ model: model(0.1), device, optimizer: optimizer(), clip: 1 });
     step(batchAt(0));
     step(batchAt(1));
