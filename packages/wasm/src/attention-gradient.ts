@@ -10,7 +10,7 @@ import { writeRow } from './attention.js';
 import { Emitter } from './emitter.js';
 import type { EmitContext, WasmKernel } from './fused.js';
 import { expNonPositive } from './math.js';
-import { vectorLoop } from './nest.js';
+import { share, vectorLoop } from './nest.js';
 import { grain, packFunction } from './pack.js';
 import { packedRows, tilesFunction } from './tile.js';
 
@@ -208,5 +208,6 @@ function emitGradient(context: EmitContext): void {
       e.push(forRange(row, from, to, int(1), body));
     }
   });
-  f.body.push(set(unit, thread), whileBelow(unit, int(B * G), int(threads), unitBody));
+  const { start, end } = share(f, f.body, thread, threads, B * G);
+  f.body.push(set(unit, get(start)), whileBelow(unit, get(end), int(1), unitBody));
 }

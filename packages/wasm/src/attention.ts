@@ -10,7 +10,7 @@ import { Emitter } from './emitter.js';
 import type { EmitContext, WasmKernel } from './fused.js';
 import { floatToHalf } from './half.js';
 import { acrossLanes, expNonPositive, log } from './math.js';
-import { vectorLoop } from './nest.js';
+import { share, vectorLoop } from './nest.js';
 import { grain, packFunction } from './pack.js';
 import { packedRows, tilesFunction } from './tile.js';
 
@@ -147,7 +147,12 @@ function emitAttention(context: EmitContext): void {
       e.push(forRange(row, int(0), rows, int(1), body));
     }
   });
-  f.body.push(set(unit, thread), whileBelow(unit, int(B * H * blocks), int(threads), unitBody));
+  // Neighbouring heads share cache lines and keys: a thread takes a run of them. With few heads the blocks, which a causal
+  // mask makes unequal, are dealt out in turn.
+  if (B * H >= 4 * threads || (B * H) % threads === 0) {
+    const { start, end } = share(f, f.body, thread, threads, B * H * blocks);
+    f.body.push(set(unit, get(start)), whileBelow(unit, get(end), int(1), unitBody));
+  } else f.body.push(set(unit, thread), whileBelow(unit, int(B * H * blocks), int(threads), unitBody));
 }
 
 /** Writes D floats from `source`, times `factor`, as f32 or f16; `source` may be read up to the next multiple of four. */
