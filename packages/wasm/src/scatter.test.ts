@@ -21,6 +21,16 @@ describe.each(variants)('threads $threads, relaxed SIMD $relaxedSimd', (options)
     }
   });
 
+  test('more rows of halves than are summed at once', async () => {
+    const [rows, columns, count] = [200_001, 2, 500], ids = Int32Array.from({ length: count }, (_, n) => (n * 7919 * 31) % rows), updates = data('f16', count * columns, 9);
+    const [i, u] = [input(0, 'i32', count), input(1, 'f16', count * columns)], out = output(0, 'f16', rows * columns);
+    const kernel: ScatterKernel = { kind: 'scatter', name: 'scatter', rows, columns, count, indices: view(i, [count]), updates: view(u, [count, columns]), out };
+    const [got] = await runOnce(device, plan([kernel], { inputs: [i, u], outputs: [out] }), [ids, updates.host]);
+    const expected = new Float64Array(rows * columns);
+    ids.forEach((row, n) => { for (let c = 0; c < columns; c++) expected[row * columns + c]! += updates.numbers[n * columns + c]!; });
+    expect(distance(got!, expected)).toBeLessThan(1e-3);
+  });
+
   test('strided updates and u32 indices', async () => {
     const [rows, columns, count] = [6, 9, 40], x = data('f32', columns * count, 3), ids = Uint32Array.from({ length: count }, (_, n) => (n % 9 === 0 ? 0xffffffff : n % rows));
     const [i, u] = [input(0, 'u32', count), input(1, 'f32', columns * count)], out = output(0, 'f32', rows * columns);
