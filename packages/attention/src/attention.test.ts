@@ -16,8 +16,8 @@ function values(count: number, seed: number): Float32Array {
   });
 }
 const width = 12;
-const initializers = { weight: normalInitializer(0.5), residual: normalInitializer(0.5) };
-const encoding = (): PositionalEncoding => rotary().build({ width, maxLength: undefined, initializers });
+const initializers = { weight: normalInitializer(0.5), value: normalInitializer(0.5), residual: normalInitializer(0.5) };
+const encoding = (): PositionalEncoding => rotary().build({ width, maxLength: undefined, heads: undefined, causal: true, initializers });
 const still = { ...encoding(), rotate: undefined } as unknown as PositionalEncoding;
 const site = (positional: PositionalEncoding = still, dropout = { attention: 0, residual: 0 }): AttentionSite => ({ width, bias: true, dropout, positional, initializers });
 function filled(variant: AttentionVariant, at: AttentionSite): Attention {
@@ -85,7 +85,7 @@ describe.each(variants)('%s', (_, variant, at, loops) => {
     expect(worstDerivative(derivatives).error).toBeLessThan(2e-5);
   });
   test('declares what it does, and counts its products', () => {
-    expect(variant.capabilities).toMatchObject({ causal: loops.causal, bidirectional: !loops.causal, rotate: true, cross: false, cache: false });
+    expect(variant.capabilities).toMatchObject({ causal: loops.causal, bidirectional: !loops.causal, rotate: true, cross: false, cache: loops.causal });
     const { heads, kvHeads, D } = loops;
     expect(variant.build(at).flopsPerToken(10)).toBe(2 * width * D * (2 * heads + 2 * kvHeads) + 4 * heads * D * 10);
   });

@@ -1,10 +1,8 @@
-import { requireCount, type AttentionSite } from '@ashlar/nn';
+import { requireCount, type HeadShape } from '@ashlar/nn';
 
-/** The width of a head, given or C / H, that the positional encoding can work with. */
-export function headWidthOf(owner: string, { width, positional }: AttentionSite, heads: number, given: number | undefined): number {
+/** H and D, given or C / H. @throws {RangeError} where heads do not divide the width and no headWidth is given. */
+export function headShape(owner: string, width: number, heads: number, given: number | undefined): HeadShape {
   if (given !== undefined) requireCount(owner, 'headWidth', given);
   else if (width % heads !== 0) throw new RangeError(`${owner}: heads must divide the width (${width}), got ${heads}; or give headWidth`);
-  const headWidth = given ?? width / heads;
-  positional.checkHeadWidth?.(headWidth);
-  return headWidth;
+  return { count: heads, width: given ?? width / heads };
 }

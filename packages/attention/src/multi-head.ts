@@ -1,59 +1,46 @@
 import type { Tensor } from '@ashlar/tensor';
-import { Linear, Module, dropout, requireCount, stackedInitializer, type Norm, type Attention, type AttentionInput, type AttentionSite, type AttentionVariant } from '@ashlar/nn';
-import { headWidthOf } from './head-width.js';
-import { softmaxAttention, softmaxCapabilities } from './softmax-attention.js';
+import { Linear, requireCount, stackedInitializer, type AttentionInput, type AttentionSite, type AttentionVariant } from '@ashlar/nn';
+import { headShape } from './head-width.js';
+import { SoftmaxAttention, type Projected, type SoftmaxShape } from './softmax-attention.js';
+import { checkSoftmaxOptions, softmaxCapabilities, type SoftmaxOptions } from './softmax-options.js';
 
-export interface MultiHeadOptions {
+export interface MultiHeadOptions extends SoftmaxOptions {
   /** H */
   readonly heads: number;
   /** D; default C / H. */
-  readonly headWidth?: number;
-  /** Of all projections; default: that of the model. */
-  readonly bias?: boolean;
-  /** Whether a token sees only itself and those before it. Default true. */
-  readonly causal?: boolean;
-  /** Factor of the scores; default 1/√D. */
-  readonly scale?: number;
+  readonly headWidth?: number | undefined;
 }
 
-class MultiHead extends Module implements Attention {
+class MultiHead extends SoftmaxAttention {
   /** Queries, keys and values in one product: weight [3 H D, C]. */
   readonly qkv: Linear;
-  /** Of what goes into the output projection, where the residual scheme asks for it. */
-  readonly innerNorm: Norm | undefined;
-  readonly output: Linear;
-  readonly #options: Required<Omit<MultiHeadOptions, 'bias'>>;
-  readonly #site: AttentionSite;
 
-  constructor(site: AttentionSite, { heads, headWidth, bias = site.bias, causal = true, scale }: MultiHeadOptions) {
-    super();
-    const D = headWidthOf('multiHead', site, heads, headWidth);
-    this.qkv = new Linear({ inputs: site.width, outputs: 3 * heads * D, bias, initializer: stackedInitializer([[2 * heads * D, site.initializers.weight], [heads * D, site.initializers.value]]) });
-    this.innerNorm = site.innerNorm?.(heads * D);
-    this.output = new Linear({ inputs: heads * D, outputs: site.width, bias, initializer: site.initializers.residual });
-    this.#options = { heads, headWidth: D, causal, scale: scale ?? 1 / Math.sqrt(D) };
-    this.#site = site;
+  constructor(site: AttentionSite, shape: SoftmaxShape, options: MultiHeadOptions) {
+    super(site, shape, options);
+    const { weight, value } = site.initializers, rows = shape.heads * shape.headWidth;
+    this.qkv = new Linear({ inputs: site.width, outputs: 3 * rows, bias: options.bias ?? site.bias, initializer: stackedInitializer([[rows, weight], [rows, weight], [rows, value]]) });
   }
 
-  forward({ x, positions }: AttentionInput): Tensor {
-    const { heads: H, headWidth: D, causal, scale } = this.#options, { positional } = this.#site, [B, T] = x.shape as [number, number, number];
+  protected project({ x }: AttentionInput): Projected {
+    const { heads: H, headWidth: D } = this.shape, [B, T] = x.shape as [number, number, number];
     const [q, k, v] = this.qkv.forward(x).split(3).map((part) => part.reshape([B, T, H, D]).permute(0, 2, 1, 3)) as [Tensor, Tensor, Tensor];
-    const mixed = softmaxAttention({ q, k, v, positions, positional, causal, scale, dropout: this.#site.dropout.attention }).permute(0, 2, 1, 3).reshape([B, T, H * D]);
-    return dropout(this.output.forward(this.innerNorm?.forward(mixed) ?? mixed), this.#site.dropout.residual);
+    return { q, k, v };
   }
 
-  flopsPerToken(keys: number): number { return this.qkv.flops + this.output.flops + 4 * this.#options.heads * this.#options.headWidth * keys; }
+  protected get projectionFlops(): number { return this.qkv.flops; }
 }
 
 /**
  * softmax(scale · Q Kᵀ) V in H heads, each with queries, keys and values of its own; x [B, T, C] → [B, T, C].
  * Vaswani et al. 2017, arXiv 1706.03762.
- * @throws {RangeError} where heads does not divide the width and no headWidth is given.
+ * @throws {RangeError} where heads does not divide the width and no headWidth is given, or an option cannot be.
  */
 export function multiHead(options: MultiHeadOptions): AttentionVariant {
   requireCount('multiHead', 'heads', options.heads);
+  checkSoftmaxOptions('multiHead', options);
+  const capabilities = softmaxCapabilities(options), heads = (width: number) => headShape('multiHead', width, options.heads, options.headWidth);
   return {
-    contract: 'attention/1', name: 'multiHead', capabilities: softmaxCapabilities(options.causal ?? true),
-    heads: (width) => ({ count: options.heads, width: options.headWidth ?? width / options.heads }), build: (site) => new MultiHead(site, options),
+    contract: 'attention/1', name: 'multiHead', capabilities, heads,
+    build: (site) => new MultiHead(site, { name: 'multiHead', capabilities, heads: options.heads, kvHeads: options.heads, headWidth: heads(site.width).width }, options),
   };
 }

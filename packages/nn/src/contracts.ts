@@ -61,6 +61,8 @@ export interface ResidualInitializers {
 export interface ResidualVariant extends Variant<'residual/1', ResidualSite, Residual> {
   /** Whether the stream must be normalized once more before the head. */
   readonly finalNorm: boolean;
+  /** Whether it uses norms at all. */
+  readonly norms: boolean;
   /** Whether sublayers must normalize what goes into their last projection. */
   readonly innerNorm: boolean;
   /** The beginning that belongs to the scheme; absent: that of the model. */
@@ -213,7 +215,7 @@ export interface AttentionVariant extends Variant<'attention/1', AttentionSite, 
 export interface CacheState {
   readonly shape: Shape;
   readonly dtype: DType;
-  /** How many tokens it holds apart from each other; 0: it is the sum of them all, as a recurrent state is. */
+  /** How many tokens it holds apart from each other; 0: it is the sum of them all, as a recurrent state is; Infinity: it is of none of them. */
   readonly tokens: number;
   /** Whether the newest tokens take the place of the oldest where it is full; else it can take no more. */
   readonly rolls: boolean;
@@ -225,8 +227,11 @@ export interface LayerCache {
   readonly start: Tensor;
   /** How many tokens a state must hold that forgets none. */
   readonly capacity: number;
-  /** The variable that keeps a state: read it, and assign it the state after this call's tokens. */
-  state(name: string, state: CacheState): Variable;
+  /**
+   * The variable that keeps a state: read it, and assign it the state after this call's tokens. Asked for by name alone,
+   * it must be there already.
+   */
+  state(name: string, state?: CacheState): Variable;
 }
 
 /**

@@ -1,0 +1,62 @@
+import { assign, read, type Tensor } from '@ashlar/tensor';
+import { Linear, type AttentionInput, type AttentionSite, type AttentionVariant, type Initializer } from '@ashlar/nn';
+import { headShape } from './head-width.js';
+import { SoftmaxAttention, type Projected, type SoftmaxShape } from './softmax-attention.js';
+import { checkHeads, checkSoftmaxOptions, softmaxCapabilities, type SoftmaxOptions } from './softmax-options.js';
+
+export interface CrossOptions extends Omit<SoftmaxOptions, 'causal'> {
+  /** H */
+  readonly heads: number;
+  /** G, a divisor of heads; default heads. */
+  readonly kvHeads?: number | undefined;
+  /** D; default C / H. */
+  readonly headWidth?: number | undefined;
+}
+
+class Cross extends SoftmaxAttention {
+  readonly query: Linear;
+  readonly key: Linear;
+  readonly value: Linear;
+
+  constructor(site: AttentionSite, shape: SoftmaxShape, options: CrossOptions) {
+    super(site, shape, { ...options, causal: false });
+    const { weight, value } = site.initializers, { heads, kvHeads, headWidth } = shape;
+    const projection = (inputs: number, count: number, initializer: Initializer): Linear => new Linear({ inputs, outputs: count * headWidth, bias: options.bias ?? site.bias, initializer });
+    this.query = projection(site.width, heads, weight);
+    this.key = projection(site.contextWidth ?? site.width, kvHeads, weight);
+    this.value = projection(site.contextWidth ?? site.width, kvHeads, value);
+  }
+
+  protected project({ x, context, cache }: AttentionInput): Projected {
+    const { heads: H, kvHeads: G, headWidth: D } = this.shape;
+    const split = (projection: Linear, from: Tensor, count: number): Tensor => projection.forward(from).reshape([from.shape[0]!, from.shape[1]!, count, D]).permute(0, 2, 1, 3);
+    const q = split(this.query, x, H);
+    if (!context) {
+      if (!cache) throw new Error('cross: context is missing: what the keys and values come from, [B, S, C′]');
+      return { q, k: read(cache.state('contextKeys')), v: read(cache.state('contextValues')) };
+    }
+    const k = split(this.key, context, G), v = split(this.value, context, G);
+    if (cache) for (const [name, part] of [['contextKeys', k], ['contextValues', v]] as const) assign(cache.state(name, { shape: part.shape, dtype: part.dtype, tokens: Infinity, rolls: true }), part);
+    return { q, k, v };
+  }
+
+  protected get projectionFlops(): number { return this.query.flops + this.key.flops + this.value.flops; }
+}
+
+/**
+ * Queries of one sequence, keys and values of another, all of which each query sees: x [B, T, C] and context [B, S, C′]
+ * give [B, T, C]. A cache keeps the context's keys and values: it is given with the first call alone. Vaswani et al. 2017,
+ * arXiv 1706.03762.
+ * @throws {RangeError} where kvHeads does not divide heads, heads not the width and no headWidth is given, or an option cannot be.
+ */
+export function cross(options: CrossOptions): AttentionVariant {
+  const kvHeads = options.kvHeads ?? options.heads;
+  checkHeads('cross', options.heads, kvHeads);
+  checkSoftmaxOptions('cross', options);
+  const capabilities = { ...softmaxCapabilities({ causal: false }), cross: true, cache: true, rotate: false, scoreMod: false, packing: false };
+  const heads = (width: number) => headShape('cross', width, options.heads, options.headWidth);
+  return {
+    contract: 'attention/1', name: 'cross', capabilities, heads,
+    build: (site) => new Cross(site, { name: 'cross', capabilities, heads: options.heads, kvHeads, headWidth: heads(site.width).width }, options),
+  };
+}

@@ -1,0 +1,33 @@
+import { arange, assign, concat, read, where, type Tensor } from '@ashlar/tensor';
+import type { LayerCache } from '@ashlar/nn';
+
+/** Keys and values that a query may see, and the places of queries and keys; a place below 0 holds nothing. */
+export interface Remembered { readonly parts: readonly Tensor[]; readonly places: { readonly q: Tensor; readonly k: Tensor } }
+
+/** x mod n, from 0. */
+const floorMod = (x: Tensor, n: number): Tensor => x.mod(n).add(n).mod(n);
+
+/**
+ * Adds what a layer computed for new tokens, each [B, G, T, …], to what it remembers. Where no query sees further back than
+ * `reach` keys, only so many are kept: the key at place p lies in slot p mod reach.
+ * @throws {RangeError} where more tokens come at once than a cache that forgets nothing can hold.
+ */
+export function remember(cache: LayerCache, added: Readonly<Record<string, Tensor>>, reach: number | undefined): Remembered {
+  const { start, capacity } = cache, slots = Math.min(reach ?? capacity, capacity), rolls = slots < capacity;
+  const T = Object.values(added)[0]!.shape[2]!;
+  if (!rolls && T > slots) throw new RangeError(`the cache holds ${slots} tokens, and ${T} came at once; give it a larger capacity`);
+  const slot = arange(slots), news = arange(T).add(start);
+  /** The newest place before `end` that lies in each slot. */
+  const placesBefore = (end: Tensor): Tensor => end.sub(1).sub(floorMod(end.sub(1).sub(slot), slots));
+  const places = placesBefore(start.add(T)), isNew = places.ge(start), index = places.sub(start).maximum(0);
+  const joins = rolls && T > 1;
+  const parts = Object.entries(added).map(([name, part]) => {
+    const shape = part.shape.with(2, slots), [B, G, , ...rest] = shape as [number, number, number, ...number[]];
+    const variable = cache.state(name, { shape, dtype: part.dtype, tokens: slots, rolls }), before = read(variable);
+    const moved = part.permute(2, 0, 1, ...rest.map((_, i) => i + 3)).gather(index).permute(1, 2, 0, ...rest.map((_, i) => i + 3));
+    const after = where(isNew.reshape([1, 1, slots, ...rest.map(() => 1)]), T === 1 ? part.broadcastTo([B, G, slots, ...rest]) : moved, before);
+    assign(variable, after);
+    return joins ? concat([before, part], 2) : after;
+  });
+  return { parts, places: { q: news, k: joins ? concat([placesBefore(start), news]) : places } };
+}

@@ -1,0 +1,54 @@
+import { requireCount, type AttentionCapabilities } from '@ashlar/nn';
+import type { Mask } from './masks/mask.js';
+
+/** What every attention over a softmax of scores takes. */
+export interface SoftmaxOptions {
+  /** Of all projections; default: that of the model. */
+  readonly bias?: boolean | undefined;
+  /** Whether a token sees only itself and those before it, beside what the mask says. Default true. */
+  readonly causal?: boolean | undefined;
+  /** Which scores count: `slidingWindow(64)`, `or(slidingWindow(64), globalTokens(2))`, or a function of one's own. */
+  readonly mask?: Mask | undefined;
+  /** Factor of the products q·k; default 1/√D. */
+  readonly scale?: number | undefined;
+  /** No scaled product beyond ±softcap: softcap · tanh(score / softcap). Gemma 2, arXiv 2408.00118. Default: none. */
+  readonly softcap?: number | undefined;
+  /** A learned score a head for a key of value 0, so that a head may look nowhere. gpt-oss; arXiv 2309.17453. Default false. */
+  readonly sinks?: boolean | undefined;
+  /**
+   * Root-mean-square norm of queries and keys, before they turn, with a gain: of each head (gain [D], as Qwen3), or of all
+   * heads of a token at once (gain [H D] and [G D], as OLMo 2). Henry et al. 2020, arXiv 2010.04245. Default: none.
+   */
+  readonly queryKeyNorm?: 'perHead' | 'fullWidth' | undefined;
+  /** ε of the queryKeyNorm; default 1e-6. */
+  readonly normEpsilon?: number | undefined;
+  /**
+   * What the heads give, times sigmoid(x Wᵍ): a number a head, or an element. Qiu et al. 2025, arXiv 2505.06708. Default: none.
+   */
+  readonly gate?: 'perHead' | 'perElement' | undefined;
+}
+
+/** @throws {RangeError} naming the option that cannot be. */
+export function checkSoftmaxOptions(owner: string, { scale, softcap, queryKeyNorm, normEpsilon, gate }: SoftmaxOptions): void {
+  if (scale !== undefined && !(scale > 0 && Number.isFinite(scale))) throw new RangeError(`${owner}: scale must be greater than 0, got ${scale}`);
+  if (softcap !== undefined && !(softcap > 0 && Number.isFinite(softcap))) throw new RangeError(`${owner}: softcap must be greater than 0, got ${softcap}`);
+  if (queryKeyNorm !== undefined && queryKeyNorm !== 'perHead' && queryKeyNorm !== 'fullWidth') throw new RangeError(`${owner}: queryKeyNorm must be perHead or fullWidth, got ${JSON.stringify(queryKeyNorm)}`);
+  if (gate !== undefined && gate !== 'perHead' && gate !== 'perElement') throw new RangeError(`${owner}: gate must be perHead or perElement, got ${JSON.stringify(gate)}`);
+  if (normEpsilon !== undefined && !(normEpsilon > 0)) throw new RangeError(`${owner}: normEpsilon must be greater than 0, got ${normEpsilon}`);
+  if (normEpsilon !== undefined && queryKeyNorm === undefined) throw new RangeError(`${owner}: normEpsilon is of the queryKeyNorm; give queryKeyNorm too`);
+}
+
+/** @throws {RangeError} where kvHeads does not divide heads. */
+export function checkHeads(owner: string, heads: number, kvHeads: number): void {
+  requireCount(owner, 'heads', heads);
+  requireCount(owner, 'kvHeads', kvHeads);
+  if (heads % kvHeads !== 0) throw new RangeError(`${owner}: kvHeads must divide heads (${heads}), got ${kvHeads}`);
+}
+
+/** What attention over the softmax of all scores can do: where it is causal, it can be cached. */
+export function softmaxCapabilities({ causal = true, mask }: SoftmaxOptions): AttentionCapabilities {
+  const backward = causal || mask?.reach !== undefined;
+  return {
+    causal: backward, bidirectional: !backward, cross: false, cache: backward, rotate: true, scoreMod: true, arbitraryMask: true, packing: true, keyPadding: true, innerNorm: true,
+  };
+}
