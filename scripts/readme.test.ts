@@ -17,13 +17,22 @@ function sourceOf(specifier: string): string {
   return `../../packages/${name}/${exports[`.${entry ?? ''}`]!.source.replace('./', '').replace(/\.ts$/, '.js')}`;
 }
 
+/** An example as a module: packages by their sources; a line with `// throws: MESSAGE` must throw an error with that message. */
+function runnable(block: string): string {
+  const imports = block.replace(/from '(@ashlar\/[^']+)'/g, (_, specifier: string) => `from '${sourceOf(specifier)}'`);
+  return `${imports.replace(/^(.*;) +\/\/ throws: (.*)$/gm, (_, code: string, message: string) => {
+    const wanted = JSON.stringify(message.trim());
+    return `try { ${code} throw new Error('it did not throw'); } catch (error) { if ((error as Error).message !== ${wanted}) throw error; }`;
+  })}\nexport {};\n`;
+}
+
 const examples: Example[] = readdirSync(join(root, 'packages')).flatMap((name) => {
   const readme = join(root, 'packages', name, 'README.md');
   if (!existsSync(readme)) return [];
   return [...readFileSync(readme, 'utf8').matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, block], index) => ({
     name: `${name} ${index + 1}`,
     file: join(generated, `${name}-${index + 1}.ts`),
-    source: `${block!.replace(/from '(@ashlar\/[^']+)'/g, (_, specifier: string) => `from '${sourceOf(specifier)}'`)}\nexport {};\n`,
+    source: runnable(block!),
   }));
 });
 
