@@ -101,3 +101,10 @@ describe.each(devices)('parity with PyTorch on %s', (_, make, timeout) => {
     }, timeout);
   });
 });
+
+test.each(['gpt2', 'llama'])('labels of %s that are not shifted give another loss', async (family) => {
+  const { folder, tokens, targets, shape, loss } = recorded(family), model = loadHuggingFace(folder);
+  const lossOf = (given: Int32Array) => model.loss(tensor(tokens, { shape }), tensor(given, { shape })).item(reference());
+  expect(Math.abs(await lossOf(targets) - loss)).toBeLessThan(1e-5);
+  expect(Math.abs(await lossOf(tokens) - loss)).toBeGreaterThan(0.1);
+});
