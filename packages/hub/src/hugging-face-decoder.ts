@@ -21,8 +21,9 @@ export function decoderConfig(description: DecoderDescription): DecoderConfigInp
 function feedForwardConfig({ type, width: hidden, activation, bias }: DecoderDescription['feedForward']): DecoderConfigInput['feedForward'] {
   if (type === 'mlp') return { type: 'mlp', hidden, activation, bias };
   if (activation === 'silu') return { type: 'swiglu', hidden, bias };
-  if (activation === 'geluTanh') return { type: 'geglu', hidden, bias };
-  throw new Error(`a gated feed-forward by ${activation} is not in this project: it has silu (swiglu) and the tanh form of gelu (geglu)`);
+  const types = { silu: 'swiglu', gelu: 'geglu', geluTanh: 'gegluTanh', relu: 'reglu' } as const;
+  if (!(activation in types)) throw new Error(`a gated feed-forward by ${activation} is not in this project: it has ${Object.keys(types).join(', ')}`);
+  return { type: types[activation as keyof typeof types], hidden, bias };
 }
 
 /** Whether queries, keys and values are one matrix, as in GPT-2. */
@@ -41,7 +42,7 @@ export function parameterPlace(description: DecoderDescription, role: TensorRole
   }
   const parameter = role
     .replace(/^positions\./, 'positional.')
-    .replace(/(attention|feedForward)Norm\.weight$/, '$1Residual.norm.gain').replace(/(attention|feedForward)Norm\.bias$/, '$1Residual.norm.bias')
+    .replace(/attentionNorm\./, 'residual.norms.0.').replace(/feedForwardNorm\./, 'residual.norms.1.').replace(/(norms\.\d)\.weight$/, '$1.gain')
     .replace(/^finalNorm\.weight$/, 'finalNorm.gain');
   return { parameter, start: 0 };
 }

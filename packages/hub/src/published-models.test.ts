@@ -53,7 +53,7 @@ test('gpt-nano-sort, a minGPT, sorts letters', async (context) => {
   }, { seed: 'none' });
   const names: [RegExp, string][] = [
     [/^transformer\.wte/, 'tokens'], [/^transformer\.wpe/, 'positional'], [/^transformer\.h/, 'layers'], [/^transformer\.ln_f\.weight/, 'finalNorm.gain'], [/^transformer\.ln_f/, 'finalNorm'], [/^lm_head/, 'head'],
-    [/ln_1\.weight/, 'attentionResidual.norm.gain'], [/ln_1/, 'attentionResidual.norm'], [/ln_2\.weight/, 'feedForwardResidual.norm.gain'], [/ln_2/, 'feedForwardResidual.norm'],
+    [/ln_1\.weight/, 'residual.norms.0.gain'], [/ln_1/, 'residual.norms.0'], [/ln_2\.weight/, 'residual.norms.1.gain'], [/ln_2/, 'residual.norms.1'],
     [/attn\.c_attn/, 'attention.qkv'], [/attn\.c_proj/, 'attention.output'], [/mlp\.c_fc/, 'feedForward.up'], [/mlp\.c_proj/, 'feedForward.down'],
   ];
   const named = [...tensors].map(([name, { data }]) => [names.reduce((given, [from, to]) => given.replace(from, to), name), data as Float32Array] as const);

@@ -4,6 +4,8 @@ import { multiHead } from '@ashlar/attention';
 import { mlp, swiglu } from '@ashlar/nn';
 import { layerNorm } from '@ashlar/norm';
 import { learned } from '@ashlar/positional';
+import { tensor } from '@ashlar/tensor';
+import { reference } from '@ashlar/tensor/reference';
 import { CombinationError, ConfigError, build, catalogue, decoder, decoderJsonSchema, parseDecoderConfig, type DecoderConfigInput, type PartKind } from './index.js';
 
 const config = {
@@ -28,10 +30,10 @@ describe('a config', () => {
     [{ attention: { type: 'grouped', heads: 4, kvHeads: 2, kvheads: 2 } }, 'model.json: attention: unknown key "kvheads"; did you mean "kvHeads"?'],
     [{ positional: { type: 'rotary', bose: 3 } }, 'model.json: positional: unknown key "bose"; did you mean "base"?'],
     [{ residual: { type: 'preNorm', alpha: 3 } }, 'model.json: residual: unknown key "alpha"; did you mean "type"? (known: type)'],
-    [{ positional: 'rotery' }, 'model.json: positional: must be of type learned, rotary, got "rotery"'],
-    [{ positional: { type: 'alibi' } }, 'positional.type: must be of type learned, rotary, got "alibi"'],
-    [{ positional: {} }, 'positional.type: must be of type learned, rotary, got {}'],
-    [{ positional: 7 }, 'positional: must be of type learned, rotary, got 7'],
+    [{ positional: 'rotery' }, 'model.json: positional: must be of type none, learned, sinusoidal, rotary, xPos, alibi, t5Bias, shaw, got "rotery"'],
+    [{ positional: { type: 'alibis' } }, 'positional.type: must be of type none, learned, sinusoidal, rotary, xPos, alibi, t5Bias, shaw, got "alibis"'],
+    [{ positional: {} }, 'positional.type: must be of type none, learned, sinusoidal, rotary, xPos, alibi, t5Bias, shaw, got {}'],
+    [{ positional: 7 }, 'positional: must be of type none, learned, sinusoidal, rotary, xPos, alibi, t5Bias, shaw, got 7'],
     [{ attention: 'grouped' }, 'model.json: attention: grouped has options that it needs: write { "type": "grouped", … }'],
     [{ attention: undefined }, 'model.json: attention: must be of type multiHead, grouped, got nothing'],
     [{ attention: { type: 'grouped', heads: 4 } }, 'model.json: attention.kvHeads: '],
@@ -64,36 +66,42 @@ describe('combinations that cannot work name both sides', () => {
   test('attention that cannot rotate, and one that takes less', () => {
     const parts = { vocabulary: 5, width: 8, depth: 1, maxLength: 9, positional: learned(), norm: layerNorm(), feedForward: mlp() };
     const attention = multiHead({ heads: 2 }), able = attention.capabilities;
-    expect(() => decoder({ ...parts, positional: { ...learned(), name: 'turning', capabilities: { embed: false, rotate: true } }, attention: { ...attention, name: 'linear', capabilities: { ...able, rotate: false } } }))
+    expect(() => decoder({ ...parts, positional: { ...learned(), name: 'turning', capabilities: { embed: false, rotate: true, scoreMod: false, bidirectional: true } }, attention: { ...attention, name: 'linear', capabilities: { ...able, rotate: false } } }))
       .toThrow('turning positions do not go with linear attention, which cannot rotate queries and keys; use positions that are added to the embeddings, such as learned');
     expect(() => decoder({ ...parts, attention: { ...attention, capabilities: { ...able, maxLength: 4 } } })).toThrow(CombinationError);
     expect(decoder({ ...parts, attention }).maxLength).toBe(9);
   });
 });
 
-test('every part of the catalogue builds, and each of its options changes the model or is refused', async () => {
-  const options: Record<string, Record<string, readonly unknown[]>> = {
-    multiHead: { headWidth: [6], bias: [true], scale: [0.1] }, grouped: { headWidth: [6], bias: [true], scale: [0.1], kvHeads: [1] },
-    learned: { maxLength: [12] }, rotary: { base: [10], layout: ['interleaved'], dimensions: [2] },
-    layerNorm: { epsilon: [0.5], bias: [true] }, rmsNorm: { epsilon: [0.5] }, preNorm: {}, postNorm: {},
-    mlp: { activation: ['relu', 'silu', 'geluTanh'], hidden: [9], bias: [true] }, swiglu: { hidden: [9], bias: [true] }, geglu: { hidden: [9], bias: [true] },
-  };
-  const { tensor } = await import('@ashlar/tensor'), { reference } = await import('@ashlar/tensor/reference');
+/** Values of each option, by part, that differ from its default. */
+const tried: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>>>> = {
+  none: {}, learned: { maxLength: [12] }, sinusoidal: { base: [10], layout: ['halves'] },
+  rotary: { base: [10], layout: ['interleaved'], dimensions: [2], scaling: [{ type: 'linear', factor: 4 }, { type: 'ntk', factor: 4 }, { type: 'yarn', factor: 4, originalLength: 4 }, { type: 'llama3', factor: 4, originalLength: 4 }] },
+  xPos: { base: [10], layout: ['halfSplit'], scaleBase: [4] }, alibi: {}, t5Bias: { buckets: [4], maxDistance: [5] }, shaw: { maxDistance: [1] },
+  layerNorm: { epsilon: [0.5], bias: [true] }, rmsNorm: { epsilon: [0.5], gain: ['onePlus'] }, scaleNorm: { epsilon: [100] }, groupNorm: { epsilon: [0.5], bias: [true], groups: [4] }, dynamicTanh: { initial: [2], bias: [true] },
+  preNorm: {}, postNorm: {}, sandwichNorm: {}, deepNorm: {}, subNorm: {}, parallelNorm: { norms: ['separate'] }, reZero: {}, layerScale: { initial: [0.5] },
+  mlp: { activation: ['relu', 'reluSquared', 'silu', 'geluTanh'], hidden: [9], bias: [true] },
+  ...Object.fromEntries(['glu', 'bilinearGlu', 'reglu', 'geglu', 'gegluTanh', 'swiglu'].map((type) => [type, { hidden: [9], bias: [true] }])),
+  multiHead: { heads: [4], headWidth: [6], bias: [true], scale: [0.1] }, grouped: { heads: [4], kvHeads: [2], headWidth: [6], bias: [true], scale: [0.1] },
+};
+/** Options of the part that another option is tried beside, where its own example would not show it. */
+const beside: Readonly<Record<string, object>> = { t5Bias: { buckets: 8 } };
+/** Options that cannot show here: a decoder refuses attention that is not causal, and the order of casts shows in f16 alone. */
+const elsewhere = ['causal', 'cast'];
+
+describe('every part of the catalogue builds, and each of its options changes the model', () => {
   const logits = async (changed: object): Promise<string> => {
-    const model = build({ ...config, initialisation: { std: 0.5 }, ...changed } as DecoderConfigInput, { seed: 2 });
-    // Gains and biases begin where options cannot show; move them.
-    model.parameters().filter(({ shape }) => shape.length === 1).forEach((parameter, i) => parameter.write(Float32Array.from({ length: parameter.size }, (_, j) => 0.5 + ((i + j) % 3) / 4)));
-    return JSON.stringify([...await model.logits(tensor(Int32Array.of(3, 1, 4, 1, 5), { shape: [1, 5] })).data(reference()), model.maxLength, model.parameterCount]);
+    const model = build({ ...config, norm: (changed as { residual?: { type: string } }).residual?.type === 'reZero' ? undefined : config.norm, initialisation: { std: 0.5 }, ...changed } as DecoderConfigInput, { seed: 2 });
+    // Gains and biases begin where options cannot show; move them. The one-number gains and slopes begin where options say.
+    model.parameters().filter(({ name, shape }) => shape.length === 1 && !/slope|residual\.gains/.test(name)).forEach((parameter, i) => parameter.write(Float32Array.from({ length: parameter.size }, (_, j) => 0.5 + ((i + j) % 3) / 4)));
+    return JSON.stringify([...await model.logits(tensor(Int32Array.of(3, 1, 4, 1, 5, 9, 2, 6), { shape: [1, 8] })).data(reference()), model.maxLength, model.parameterCount]);
   };
   for (const kind of Object.keys(catalogue) as PartKind[]) {
-    for (const [type, entry] of Object.entries<{ options: object }>(catalogue[kind])) {
-      const base = { type, ...(kind === 'attention' ? { heads: 4 } : {}), ...(type === 'grouped' ? { kvHeads: 2 } : {}) };
-      const plain = await logits({ [kind]: base });
-      const tried = options[type]!;
-      const known = Object.keys(entry.options).filter((name) => name !== 'heads' && name !== 'causal');
-      expect(Object.keys(tried).toSorted(), type).toEqual(known.toSorted());
-      for (const [name, choices] of Object.entries(tried)) for (const value of choices) expect(await logits({ [kind]: { ...base, [name]: value } }), `${type}.${name}`).not.toBe(plain);
-    }
+    test.each(Object.entries<{ options: object; example: object }>(catalogue[kind]))(`${kind} %s`, async (type, { options, example }) => {
+      const base = { type, ...example, ...beside[type] }, plain = await logits({ [kind]: base });
+      expect(Object.keys(tried[type]!).toSorted()).toEqual(Object.keys(options).filter((name) => !elsewhere.includes(name)).toSorted());
+      for (const [name, choices] of Object.entries(tried[type]!)) for (const value of choices) expect(await logits({ [kind]: { ...base, [name]: value } }), `${type}.${name} = ${JSON.stringify(value)}`).not.toBe(plain);
+    });
   }
 });
 

@@ -33,16 +33,17 @@ export const decoderSchema = closedObject({
   modelType: z.literal('decoder'),
   vocabulary: count().describe('V, number of tokens.'),
   width: count().describe('C, width of the residual stream.'),
+  embeddingWidth: count().optional().describe('Width of the token table; default width. Else a projection leads to the width, and one back to a tied head.'),
   depth: count().describe('L, pairs of attention and feed-forward.'),
   maxLength: count().optional().describe('The longest sequence, in tokens.'),
   attention: partSchema('attention'),
   positional: partSchema('positional'),
-  norm: partSchema('norm'),
+  norm: partSchema('norm').optional().describe('Left out where the residual scheme has none.'),
   residual: partSchema('residual').default({ type: 'preNorm' }).describe('Default preNorm.'),
   feedForward: partSchema('feedForward'),
   bias: z.boolean().default(false).describe('Whether linear layers and norms have a bias; parts may say otherwise.'),
   tiedHead: z.boolean().default(true).describe('Whether the output head is the token embedding.'),
-  dropout: z.union([rate(), closedObject({ embedding: rate().optional(), attention: rate().optional(), residual: rate().optional() })]).default(0)
+  dropout: z.union([rate(), closedObject({ embedding: rate().optional(), attention: rate().optional(), residual: rate().optional(), depth: rate().optional() })]).default(0)
     .describe('Rates of dropout in training: one for all, or each.'),
   initialisation: closedObject({
     std: z.number().min(0).optional().describe('Standard deviation of weights and tables; default 0.02.'),
@@ -58,7 +59,7 @@ export type DecoderConfig = z.output<typeof decoderSchema>;
 /** Checks a config and fills in its defaults. @throws {ConfigError} with a line for each problem. */
 export function parseDecoderConfig(config: unknown, name?: string): DecoderConfig {
   const parsed = parseConfig(decoderSchema, config, name);
-  const kinds = Object.keys(catalogue) as PartKind[];
+  const kinds = (Object.keys(catalogue) as PartKind[]).filter((kind) => parsed[kind] !== undefined);
   return { ...parsed, ...Object.fromEntries(kinds.map((kind) => [kind, typeof parsed[kind] === 'string' ? { type: parsed[kind] } : parsed[kind]])) };
 }
 
@@ -77,8 +78,8 @@ export function build(config: DecoderConfigInput, { seed = 0 }: { readonly seed?
   const { modelType: _, attention, positional, norm, residual, feedForward, ...rest } = parseDecoderConfig(config);
   return decoder({
     ...rest, seed,
-    attention: part('attention', attention), positional: part('positional', positional), norm: part('norm', norm),
-    residual: part('residual', residual), feedForward: part('feedForward', feedForward),
+    attention: part('attention', attention), positional: part('positional', positional),
+    ...(norm ? { norm: part('norm', norm) } : {}), residual: part('residual', residual), feedForward: part('feedForward', feedForward),
   });
 }
 

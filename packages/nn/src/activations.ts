@@ -10,10 +10,13 @@ export const geluTanh = (x: Tensor): Tensor =>
 /** max(x, 0); the gradient at 0 is 0. */
 export const relu = (x: Tensor): Tensor => where(x.gt(0), x, 0);
 
+/** max(x, 0)². So et al. 2021 (Primer), arXiv 2109.08668. */
+export const reluSquared = (x: Tensor): Tensor => relu(x).square();
+
 /** x · σ(x), also called swish. */
 export const silu = (x: Tensor): Tensor => x.mul(x.sigmoid());
 
-export const activations = { gelu, geluTanh, relu, silu } as const;
+export const activations = { gelu, geluTanh, relu, reluSquared, silu } as const;
 
 export type ActivationName = keyof typeof activations;
 export const activationNames = Object.keys(activations) as ActivationName[];

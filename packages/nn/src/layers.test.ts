@@ -4,7 +4,7 @@ import { tensor, type Tensor } from '@ashlar/tensor';
 import { reference } from '@ashlar/tensor/reference';
 import { wasm } from '@ashlar/wasm';
 import {
-  Embedding, Linear, Module, Parameter, activationOf, crossEntropy, gelu, geluTanh, geglu, mlp, normalInitializer, relu, silu, swiglu,
+  Embedding, Linear, Module, Parameter, activationOf, bilinearGlu, crossEntropy, gelu, geluTanh, geglu, gegluTanh, glu, mlp, reglu, normalInitializer, relu, reluSquared, silu, swiglu,
   zerosInitializer, type ActivationName, type FeedForwardVariant,
 } from './index.js';
 
@@ -44,19 +44,20 @@ const scalarActivations: Record<ActivationName, (x: number) => number> = {
   gelu: (x) => x * 0.5 * (1 + erfLoops(x / Math.sqrt(2))),
   geluTanh: (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
   relu: (x) => Math.max(x, 0),
+  reluSquared: (x) => Math.max(x, 0) ** 2,
   silu: (x) => x / (1 + Math.exp(-x)),
 };
 
 describe('activations', () => {
   const points = [-6, -2.5, -1, -0.1, 0, 0.3, 1, 2.2, 7];
-  test.each([['gelu', gelu], ['geluTanh', geluTanh], ['relu', relu], ['silu', silu]] as const)('%s', async (name, f) => {
+  test.each([['gelu', gelu], ['geluTanh', geluTanh], ['relu', relu], ['reluSquared', reluSquared], ['silu', silu]] as const)('%s', async (name, f) => {
     await expectClose(f(tensor(points)), points.map(scalarActivations[name]));
     const smooth = tensor(points.filter((point) => point !== 0));
     expect(worstDerivative(await finiteDifferences({ f: (x) => f(x!).square().sum(), inputs: [smooth], device: reference() })).error).toBeLessThan(1e-5);
     expect(activationOf('test', name)).toBe(f);
   });
   test('an unknown one is refused', () => {
-    expect(() => mlp({ activation: 'swish' as ActivationName })).toThrow('mlp: activation must be gelu, geluTanh, relu, silu, got "swish"');
+    expect(() => mlp({ activation: 'swish' as ActivationName })).toThrow('mlp: activation must be gelu, geluTanh, relu, reluSquared, silu, got "swish"');
   });
 });
 
@@ -93,10 +94,10 @@ describe('Embedding', () => {
 });
 
 describe('feed-forward', () => {
-  const site = { width: 6, bias: true, dropout: 0, initializers: { weight: normalInitializer(1), residual: normalInitializer(1) } };
+  const site = { width: 6, bias: true, dropout: 0, initializers: { weight: normalInitializer(1), value: normalInitializer(1), residual: normalInitializer(1) } };
   const parameters = async (module: Module) => new Map(await Promise.all([...module.namedParameters()].map(async ([name, one]) => [name, await one.values()] as const)));
 
-  test.each(['gelu', 'geluTanh', 'relu', 'silu'] as const)('mlp with %s', async (activation) => {
+  test.each(['gelu', 'geluTanh', 'relu', 'reluSquared', 'silu'] as const)('mlp with %s', async (activation) => {
     const part = mlp({ activation, hidden: 10 }).build(site);
     fill(part);
     const x = values(3 * 6, 4), p = await parameters(part);
@@ -104,17 +105,20 @@ describe('feed-forward', () => {
       linearLoops(linearLoops(row, p.get('up.weight')!, p.get('up.bias')!).map(scalarActivations[activation]), p.get('down.weight')!, p.get('down.bias')!)));
     expect(part.flopsPerToken()).toBe(2 * 2 * 6 * 10);
   });
-  test.each([['swiglu', swiglu, 'silu'], ['geglu', geglu, 'geluTanh']] as const)('%s', async (_, make, activation) => {
+  test.each([
+    ['swiglu', swiglu, scalarActivations.silu], ['geglu', geglu, scalarActivations.gelu], ['gegluTanh', gegluTanh, scalarActivations.geluTanh], ['reglu', reglu, scalarActivations.relu],
+    ['glu', glu, (x: number) => 1 / (1 + Math.exp(-x))], ['bilinearGlu', bilinearGlu, (x: number) => x],
+  ] as const)('%s', async (_, make, activation) => {
     const part = make({ hidden: 10 }).build(site);
     fill(part);
     const x = values(3 * 6, 4), p = await parameters(part);
     await expectClose(part.forward(tensor(x, { shape: [1, 3, 6] })), rowsOf(x, 6).flatMap((row) => {
-      const gate = linearLoops(row, p.get('gate.weight')!, p.get('gate.bias')!).map(scalarActivations[activation]), up = linearLoops(row, p.get('up.weight')!, p.get('up.bias')!);
+      const gate = linearLoops(row, p.get('gate.weight')!, p.get('gate.bias')!).map(activation), up = linearLoops(row, p.get('up.weight')!, p.get('up.bias')!);
       return linearLoops(gate.map((value, i) => value * up[i]!), p.get('down.weight')!, p.get('down.bias')!);
     }));
     expect(part.flopsPerToken()).toBe(3 * 2 * 6 * 10);
   });
-  test.each<[string, FeedForwardVariant]>([['mlp', mlp()], ['mlp silu', mlp({ activation: 'silu', bias: false })], ['swiglu', swiglu()], ['geglu', geglu({ hidden: 9 })]])('gradients of %s', async (_, variant) => {
+  test.each<[string, FeedForwardVariant]>([['mlp', mlp()], ['mlp silu', mlp({ activation: 'silu', bias: false })], ['swiglu', swiglu()], ['geglu', geglu({ hidden: 9 })], ['gegluTanh', gegluTanh()], ['glu', glu()], ['bilinearGlu', bilinearGlu()], ['reglu', reglu()], ['mlp reluSquared', mlp({ activation: 'reluSquared' })]])('gradients of %s', async (_, variant) => {
     const part = variant.build(site);
     fill(part);
     const derivatives = await finiteDifferences({ f: (x) => part.forward(x!).square().sum(), inputs: [random([1, 3, 6], 4)], variables: part.parameters(), device: reference() });

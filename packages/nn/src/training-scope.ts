@@ -32,5 +32,5 @@ export function nextKey(): Tensor | undefined {
 }
 
 /** `f`; where the training scope asks for it, its intermediate values are computed again in the backward pass. */
-export const recomputed = <A extends readonly Tensor[], R extends Tensor>(f: (...args: A) => R) => (...args: A): R =>
+export const recomputed = <A extends readonly Tensor[], R extends Tensor | readonly Tensor[]>(f: (...args: A) => R) => (...args: A): R =>
   scopes.at(-1)?.recompute ? checkpoint<A, R>(f)(...args) : f(...args);

@@ -1,4 +1,13 @@
 export { layerNorm, type LayerNormOptions } from './layer-norm.js';
-export { rmsNorm, type RmsNormOptions } from './rms-norm.js';
+export { rmsNorm, type RmsNormCast, type RmsNormGain, type RmsNormOptions } from './rms-norm.js';
+export { scaleNorm, type ScaleNormOptions } from './scale-norm.js';
+export { groupNorm, type GroupNormOptions } from './group-norm.js';
+export { dynamicTanh, type DynamicTanhOptions } from './dynamic-tanh.js';
 export { preNorm } from './pre-norm.js';
 export { postNorm } from './post-norm.js';
+export { sandwichNorm } from './sandwich-norm.js';
+export { deepNorm, deepNormConstants } from './deep-norm.js';
+export { subNorm, subNormGain } from './sub-norm.js';
+export { parallelNorm, type ParallelNormOptions } from './parallel-norm.js';
+export { reZero } from './re-zero.js';
+export { layerScale, type LayerScaleOptions } from './layer-scale.js';

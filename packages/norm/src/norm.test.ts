@@ -59,7 +59,7 @@ describe.each<[string, ResidualVariant, (x: number[], f: (x: number[]) => number
   ['postNorm', postNorm(), (x, f, norm) => norm(f(x).map((value, i) => value + x[i]!))],
 ])('%s', (name, variant, loops) => {
   test('in plain loops', async () => {
-    const width = 5, residual = variant.build({ width, depth: 1, norm: () => rmsNorm().build({ width, bias: false }) });
+    const width = 5, residual = variant.build({ width, stack: { kind: 'decoderOnly', depth: 1 }, sublayers: 1, norm: () => rmsNorm().build({ width, bias: false }) });
     const linear = new Linear({ inputs: width, outputs: width, bias: false, initializer: normalInitializer(1) });
     residual.initialize(0);
     linear.initialize(1);
@@ -67,9 +67,9 @@ describe.each<[string, ResidualVariant, (x: number[], f: (x: number[]) => number
     const x = values(3 * width, 2), gain = await residual.parameters()[0]!.values(), weight = rows(await linear.weight.values(), width);
     const f = (row: number[]): number[] => weight.map((out) => out.reduce((sum, value, i) => sum + value * row[i]!, 0));
     const expected = rows(x, width).flatMap((row) => loops(row, f, (inner) => rmsNormLoops(1e-6)(inner, gain)));
-    const got = await residual.forward(tensor(x, { shape: [1, 3, width] }), (inner) => linear.forward(inner)).data(reference());
+    const got = await residual.forward(tensor(x, { shape: [1, 3, width] }), [(inner) => linear.forward(inner)]).data(reference());
     expected.forEach((value, i) => expect(got[i]).toBeCloseTo(value, 5));
-    expect([...residual.namedParameters().keys()]).toEqual(['norm.gain']);
+    expect([...residual.namedParameters().keys()]).toEqual(['norms.0.gain']);
     expect(variant.finalNorm).toBe(name === 'preNorm');
   });
 });

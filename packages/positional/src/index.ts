@@ -1,2 +1,10 @@
 export { learned, type LearnedOptions } from './learned.js';
-export { rotary, type RotaryLayout, type RotaryOptions } from './rotary.js';
+export { sinusoidal, type SinusoidalOptions } from './sinusoidal.js';
+export { rotary, type RotaryOptions } from './rotary.js';
+export { type RotaryLayout } from './rotation.js';
+export { rotaryFrequencies, type RotaryScaling } from './rotary-scaling.js';
+export { xPos, type XPosOptions } from './x-pos.js';
+export { alibi, alibiSlopes } from './alibi.js';
+export { t5Bias, t5Bucket, type T5BiasOptions } from './t5-bias.js';
+export { shaw, type ShawOptions } from './shaw.js';
+export { noPositions } from './no-positions.js';

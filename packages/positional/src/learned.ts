@@ -37,5 +37,5 @@ class Learned extends Module implements PositionalEncoding {
  */
 export function learned(options: LearnedOptions = {}): PositionalVariant {
   if (options.maxLength !== undefined) requireCount('learned', 'maxLength', options.maxLength);
-  return { contract: 'positional/1', name: 'learned', capabilities: { embed: true, rotate: false }, build: (site) => new Learned(site, options) };
+  return { contract: 'positional/1', name: 'learned', capabilities: { embed: true, rotate: false, scoreMod: false, bidirectional: true }, build: (site) => new Learned(site, options) };
 }

@@ -14,7 +14,9 @@ function values(count: number, seed: number): Float32Array {
     return state / 2 ** 31 - 1;
   });
 }
-const site = (maxLength?: number): PositionalSite => ({ width: 6, maxLength, initializers: { weight: normalInitializer(0.02), residual: normalInitializer(0.02) } });
+const site = (maxLength?: number): PositionalSite => ({
+  width: 6, maxLength, heads: undefined, causal: true, initializers: { weight: normalInitializer(0.02), value: normalInitializer(0.02), residual: normalInitializer(0.02) },
+});
 
 /** One head's row, turned: pairs (i, i + d/2) or (2i, 2i + 1) of the first d elements. */
 function rotateLoops(row: readonly number[], position: number, layout: RotaryLayout, base: number, d: number): number[] {
@@ -43,29 +45,29 @@ describe.each<RotaryLayout>(['halfSplit', 'interleaved'])('rotary, %s', (layout)
 
   test('from position 0 and from another', async () => {
     const encoding = rotary({ layout }).build(site());
-    await compare(encoding.rotate!(input, 0), expected((_, t) => t, 10000, D));
-    await compare(encoding.rotate!(input, 1000), expected((_, t) => 1000 + t, 10000, D));
-    await compare(encoding.rotate!(input, 0), expected((_, t) => t, 10000, D));
+    await compare(encoding.rotate!(input, 0, 'query'), expected((_, t) => t, 10000, D));
+    await compare(encoding.rotate!(input, 1000, 'query'), expected((_, t) => 1000 + t, 10000, D));
+    await compare(encoding.rotate!(input, 0, 'query'), expected((_, t) => t, 10000, D));
   });
   test('base and dimensions', async () => {
-    await compare(rotary({ layout, base: 500, dimensions: 4 }).build(site()).rotate!(input, 2), expected((_, t) => 2 + t, 500, 4));
+    await compare(rotary({ layout, base: 500, dimensions: 4 }).build(site()).rotate!(input, 2, 'query'), expected((_, t) => 2 + t, 500, 4));
   });
   test('positions of each row, and of each token', async () => {
     const encoding = rotary({ layout }).build(site(64)), own = Int32Array.of(3, 4, 5, 6, 7, 0, 1, 0, 1, 63);
-    await compare(encoding.rotate!(input, tensor(own, { shape: [B, T] })), expected((b, t) => own[b * T + t]!, 10000, D));
-    await compare(encoding.rotate!(input, tensor(own.slice(0, T))), expected((_, t) => own[t]!, 10000, D));
-    expect(() => rotary({ layout }).build(site()).rotate!(input, tensor(own, { shape: [B, T] }))).toThrow('give the model a maxLength');
+    await compare(encoding.rotate!(input, tensor(own, { shape: [B, T] }), 'query'), expected((b, t) => own[b * T + t]!, 10000, D));
+    await compare(encoding.rotate!(input, tensor(own.slice(0, T)), 'query'), expected((_, t) => own[t]!, 10000, D));
+    expect(() => rotary({ layout }).build(site()).rotate!(input, tensor(own, { shape: [B, T] }), 'query')).toThrow('give the model a maxLength');
   });
   test('scores depend on the distance alone', async () => {
     const encoding = rotary({ layout }).build(site()), [q, k] = [values(D, 5), values(D, 6)].map((data) => tensor(data, { shape: [1, 1, 1, D] })) as [Tensor, Tensor];
-    const score = (at: number, from: number) => encoding.rotate!(q, at).mul(encoding.rotate!(k, from)).sum().item(reference());
+    const score = (at: number, from: number) => encoding.rotate!(q, at, 'query').mul(encoding.rotate!(k, from, 'query')).sum().item(reference());
     expect(await score(7, 3)).toBeCloseTo(await score(104, 100), 5);
     expect(await score(7, 3)).not.toBeCloseTo(await score(7, 4), 3);
   });
   test('gradients', async () => {
     for (const options of [{ layout }, { layout, dimensions: 6 }]) {
       const encoding = rotary(options).build(site());
-      expect(worstDerivative(await finiteDifferences({ f: (given) => encoding.rotate!(given!, 3).tanh().sum(), inputs: [input], device: reference() })).error).toBeLessThan(1e-5);
+      expect(worstDerivative(await finiteDifferences({ f: (given) => encoding.rotate!(given!, 3, 'query').tanh().sum(), inputs: [input], device: reference() })).error).toBeLessThan(1e-5);
     }
   });
 });
@@ -83,7 +85,7 @@ test('CTranslate2\'s rotary vectors', async (context) => {
   if (!existsSync(vectors)) return context.skip('../shared/data/rope-alibi.json is not here');
   const { rope } = JSON.parse(readFileSync(vectors, 'utf8')) as { rope: { interleaved: boolean; base: number; offset: number; input: number[]; expected: number[] } };
   const encoding = rotary({ base: rope.base, layout: rope.interleaved ? 'interleaved' : 'halfSplit' }).build(site());
-  const got = await encoding.rotate!(tensor(Float32Array.from(rope.input), { shape: [2, 4, 2, 6] }), rope.offset).data(reference());
+  const got = await encoding.rotate!(tensor(Float32Array.from(rope.input), { shape: [2, 4, 2, 6] }), rope.offset, 'query').data(reference());
   expect(rope.expected.length).toBe(96);
   rope.expected.forEach((value, i) => expect(got[i]).toBeCloseTo(value, 5));
 });

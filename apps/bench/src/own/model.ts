@@ -16,8 +16,8 @@ function ownParameterName(name: string): string {
   const [part, layer, field] = name.split('.');
   if (part === 'layers') {
     const own: Readonly<Record<string, string>> = {
-      norm1: 'attentionResidual.norm.gain', qkv: 'attention.qkv.weight', projection: 'attention.output.weight',
-      norm2: 'feedForwardResidual.norm.gain', expand: 'feedForward.up.weight', contract: 'feedForward.down.weight',
+      norm1: 'residual.norms.0.gain', qkv: 'attention.qkv.weight', projection: 'attention.output.weight',
+      norm2: 'residual.norms.1.gain', expand: 'feedForward.up.weight', contract: 'feedForward.down.weight',
     };
     return `layers.${layer}.${own[field!]}`;
   }

@@ -1,0 +1,22 @@
+import { activationNames, bilinearGlu, geglu, gegluTanh, glu, mlp, reglu, swiglu, type FeedForwardVariant, type GatedOptions } from '@ashlar/nn';
+import { z } from 'zod';
+import { bias, count, entriesOf } from './entry.js';
+
+const feedForward = entriesOf<FeedForwardVariant>();
+
+const hidden = (otherwise: string) => count().optional().describe(`F; default ${otherwise}.`);
+const gated = (summary: string, create: (options: GatedOptions) => FeedForwardVariant, paper = 'arXiv 2002.05202') =>
+  feedForward({ summary, paper, options: { hidden: hidden('8/3 C'), bias }, example: {}, create });
+
+export const feedForwards = {
+  mlp: feedForward({
+    summary: 'activation(x U) D', paper: 'arXiv 1706.03762',
+    options: { activation: z.enum(activationNames).optional().describe('Default gelu.'), hidden: hidden('4 C'), bias }, example: {}, create: (options) => mlp(options),
+  }),
+  glu: gated('(σ(x G) ⊙ x U) D', glu, 'arXiv 1612.08083'),
+  bilinearGlu: gated('(x G ⊙ x U) D', bilinearGlu),
+  reglu: gated('(relu(x G) ⊙ x U) D', reglu),
+  geglu: gated('(gelu(x G) ⊙ x U) D, by the error function', geglu),
+  gegluTanh: gated('(gelu(x G) ⊙ x U) D, by the tanh form', gegluTanh),
+  swiglu: gated('(silu(x G) ⊙ x U) D', swiglu),
+} as const;
