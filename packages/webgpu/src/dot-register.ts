@@ -23,7 +23,7 @@ export function registerDot(context: CompileContext, shape: DotShape, tile: Regi
   const a = bindings.of(kernel.a.slot), b = bindings.of(kernel.b.slot);
   // Operands bound as single elements (they are also written one by one here) have no vector loads.
   const walkA = !a.binding.vector ? 'scalar' : shape.a === 'other' && rows % 4 !== 0 ? 'scalar' : shape.a === 'inner' && tile.oneStep ? 'scalar' : shape.a;
-  const walkB = b.binding.vector ? shape.b : 'scalar';
+  const walkB = !b.binding.vector || (shape.b === 'inner' && tile.oneStep) ? 'scalar' : shape.b;
   const steps = walkA === 'inner' || walkB === 'inner' ? 4 : 1;
   const rank = kernel.batch.length + 2;
   const [aRow, aK] = [kernel.a.strides[rank - 2]!, kernel.a.strides[rank - 1]!];
