@@ -7,8 +7,8 @@ let run: string;
 beforeAll(async () => {
   ground = playground();
   run = ground.at('run');
-  const made = await ashlar(['train', '--config', ground.config, '--device', 'wasm', '--out', run, '--set', 'training.steps=20', '--set', 'sample.tokens=1']);
-  expect(made.code).toBe(0);
+  const { code, stderr } = await ashlar(['train', '--config', ground.config, '--device', 'wasm', '--out', run, '--set', 'training.steps=20', '--set', 'sample.tokens=1']);
+  if (code !== 0) throw new Error(stderr);
 });
 afterAll(() => ground.remove());
 
