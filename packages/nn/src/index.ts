@@ -9,6 +9,7 @@ export { isTraining, nextKey, recomputed, training, type TrainingOptions } from 
 export { activationNames, activationOf, activations, gelu, geluTanh, relu, reluSquared, silu, type ActivationName } from './activations.js';
 export { mlp, type MlpOptions } from './mlp.js';
 export { bilinearGlu, geglu, gegluTanh, glu, reglu, swiglu, type GatedOptions } from './gated.js';
+export { mixtureOfExperts, type MixtureOfExpertsOptions } from './mixture-of-experts.js';
 export { crossEntropy } from './loss.js';
 export { requireCount } from './require-count.js';
 export { checkAttentionInput } from './check-attention-input.js';

@@ -1,4 +1,4 @@
-import { activationNames, bilinearGlu, geglu, gegluTanh, glu, mlp, reglu, swiglu, type FeedForwardVariant, type GatedOptions } from '@ashlar/nn';
+import { activationNames, bilinearGlu, geglu, gegluTanh, glu, mixtureOfExperts, mlp, reglu, swiglu, type FeedForwardVariant, type GatedOptions } from '@ashlar/nn';
 import { z } from 'zod';
 import { bias, count, entriesOf } from './entry.js';
 
@@ -19,4 +19,14 @@ export const feedForwards = {
   geglu: gated('(gelu(x G) ⊙ x U) D, by the error function', geglu),
   gegluTanh: gated('(gelu(x G) ⊙ x U) D, by the tanh form', gegluTanh),
   swiglu: gated('(silu(x G) ⊙ x U) D', swiglu),
+  mixtureOfExperts: feedForward({
+    summary: 'Experts, of which a router chooses some for each token', paper: 'arXiv 2101.03961',
+    options: {
+      experts: count().describe('E.'), active: count().optional().describe('k, experts a token; default 2.'), hidden: hidden('8/3 C, or 4 C where not gated'),
+      activation: z.enum(activationNames).optional().describe('Default silu.'), gated: z.boolean().optional().describe('(activation(x G) ⊙ x U) D, or activation(x U) D; default true.'),
+      capacity: z.number().gt(0).optional().describe('In training an expert takes at most this times its even share of tokens; default: all that come.'),
+      balanceLoss: z.number().min(0).optional().describe('Factor of the balance loss; default 0.01.'), zLoss: z.number().min(0).optional().describe('Factor of the router z-loss; default 0.001.'),
+    },
+    example: { experts: 4 }, create: (options) => mixtureOfExperts(options),
+  }),
 } as const;
