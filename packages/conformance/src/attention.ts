@@ -181,9 +181,9 @@ export function attentionChecks(variant: AttentionVariant, options: TestAttentio
     await hides(async (changed) => run(built(), changed.x, device, { mask, ...changed.context }), T, (s) => s === hidden, S);
   } });
   if (capabilities.keyPadding) checks.push({ name: 'keys that are padding are not seen', run: async (device) => {
-    const T = 8, S = capabilities.cross ? contextLength : T, padded = S - 2;
-    const keyPadding = input([batch, S], 'bool', Uint8Array.from({ length: batch * S }, (_, i) => Number(i % S >= padded)));
-    await hides(async (changed) => run(built(), changed.x, device, { keyPadding, ...changed.context }), T, (s) => s >= padded, S);
+    const T = 8, S = capabilities.cross ? contextLength : T, padded = (s: number): boolean => s === 2 || s === S - 1;
+    const keyPadding = input([batch, S], 'bool', Uint8Array.from({ length: batch * S }, (_, i) => Number(padded(i % S))));
+    await hides(async (changed) => run(built(), changed.x, device, { keyPadding, ...changed.context }), T, padded, S);
   } });
   if (capabilities.packing) checks.push({ name: 'documents of one row do not see each other', run: async (device) => {
     const T = 9, cut = 4, x = xOf(T), segments = tensor(Int32Array.from({ length: batch * T }, (_, i) => Number(i % T >= cut)), { shape: [batch, T] });
