@@ -7,11 +7,13 @@ import { accessLane, add, call, fillBytes, forRange, get, int, load, minimum, mu
 import type { Code, Local, Segment } from './encoder.js';
 import { attentionMods, attentionShape, block, clamp, localOf, modSlots, scoreRow, scores, servesAttention, strip, viewAddress, viewBytes } from './attention-rows.js';
 import { Emitter } from './emitter.js';
+import { addValuesFunction, keyDotsFunction } from './few-queries.js';
 import type { EmitContext, WasmKernel } from './fused.js';
 import { floatToHalf } from './half.js';
 import { acrossLanes, expNonPositive, log } from './math.js';
 import { share, vectorLoop } from './nest.js';
 import { grain, packFunction } from './pack.js';
+import { copyRow } from './skinny.js';
 import { packedRows, tilesFunction } from './tile.js';
 
 /**
@@ -39,6 +41,9 @@ function emitAttention(context: EmitContext): void {
   const packV = packFunction(module, 8, grain(v.strides[3]!, v.strides[2]!), v.slot.dtype);
   const scoreTiles = tilesFunction(module, packedRows), valueTiles = tilesFunction(module, { row: scoreRow, step: 4 });
 
+  // With few queries, packing keys and values would cost more than using them.
+  const few = T <= 4 && k.strides[3] === 1 && v.strides[3] === 1;
+
   // the thread's working area
   let next = 0;
   const area = (bytes: number): Code => { const at = next; next += bytes; return named(f, 'i32', f.body, add(scratch, int(at))); };
@@ -59,7 +64,9 @@ function emitAttention(context: EmitContext): void {
     const top = number(mul(op('i32.rem_u', get(unit), int(blocks)), int(block)));
     const rows = number(minimum(sub(int(T), top), int(block)));
     const panels = number(op('i32.shr_u', add(rows, int(3)), int(2)));
-    e.push(call(packQ, queries, viewAddress(context.address(q.slot), q, [get(batch), get(head), top]), int(q.strides[2]! * viewBytes(q)), int(q.strides[3]! * viewBytes(q)), rows, int(D)));
+    const queryRow = (row: Code): Code => viewAddress(context.address(q.slot), q, [get(batch), get(head), add(top, row)]);
+    if (few) for (let row = 0; row < T; row++) e.push(call(copyRow(module, q.slot.dtype), add(queries, int(4 * D * row)), queryRow(int(row)), int(q.strides[3]! * viewBytes(q)), int(D)));
+    else e.push(call(packQ, queries, viewAddress(context.address(q.slot), q, [get(batch), get(head), top]), int(q.strides[2]! * viewBytes(q)), int(q.strides[3]! * viewBytes(q)), rows, int(D)));
     e.push(fillBytes(result, int(0), scaled(panels, 16 * wide)));
     const r = f.local('i32');
     e.push(forRange(r, int(0), int(4 * block), int(16), [
@@ -69,7 +76,7 @@ function emitAttention(context: EmitContext): void {
     const reach = (count: Code): Code => (causal ? clamp(add(add(top, count), int(S - T)), int(0), int(S)) : int(S));
     const end = number(reach(rows));
     const first = f.local('i32');
-    const keyBody = e.scope(() => { keyBlock(get(first), end); });
+    const keyBody = e.scope(() => { if (few) fewQueries(get(first), end); else keyBlock(get(first), end); });
     e.push(forRange(first, int(0), end, int(block), keyBody));
     finish();
 
@@ -94,6 +101,23 @@ function emitAttention(context: EmitContext): void {
         e.push(when(op('i32.gt_s', visible, int(0)), inside));
       });
       e.push(forRange(from, int(0), rows, int(strip), stripBody));
+    }
+
+    function fewQueries(start: Code, keyEnd: Code): void {
+      const count = number(minimum(sub(keyEnd, start), int(block)));
+      const [keyRows, valueRows] = [k, v].map((view) => number(viewAddress(context.address(view.slot), view, [get(batch), keyHead, start]))) as [Code, Code];
+      const row = f.local('i32');
+      const rowBody = e.scope(() => {
+        const visible = number(causal ? clamp(sub(add(add(top, get(row)), int(S - T + 1)), start), int(0), count) : count);
+        const inside = e.scope(() => {
+          const line = number(add(scoreArea, mul(get(row), int(scoreRow))));
+          e.push(call(keyDotsFunction(module, D, k.slot.dtype), line, add(queries, mul(get(row), int(4 * D))), keyRows, int(k.strides[2]! * viewBytes(k)), visible));
+          softmaxRow(row, start, visible, number(op('i32.shr_u', add(visible, int(7)), int(3))));
+          e.push(call(addValuesFunction(module, D, v.slot.dtype), add(result, mul(get(row), int(4 * wide))), line, valueRows, int(v.strides[2]! * viewBytes(v)), visible));
+        });
+        e.push(when(op('i32.gt_s', visible, int(0)), inside));
+      });
+      e.push(forRange(row, int(0), int(T), int(1), rowBody));
     }
 
     function softmaxRow(row: Local, start: Code, visible: Code, columnPanels: Code): void {

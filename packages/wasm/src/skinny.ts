@@ -45,7 +45,7 @@ export function emitSkinny(e: Emitter, shape: DotShape, batches: number, threads
 }
 
 /** copyRow(target, source, step, n): n elements, `step` bytes apart, become contiguous f32. */
-const copyRow = (module: ModuleBuilder, dtype: DType): FunctionBuilder => module.once(`copyRow ${dtype}`, () =>
+export const copyRow = (module: ModuleBuilder, dtype: DType): FunctionBuilder => module.once(`copyRow ${dtype}`, () =>
   module.define(`copyRow_${dtype}`, ['i32', 'i32', 'i32', 'i32'], [], (f) => {
     const [target, source, step, n] = f.params as [Local, Local, Local, Local], end = f.local('i32'), body: Segment = [];
     const value = dtype === 'f16' ? halfToFloat(f, body, op('i32x4.splat', access('i32.load16_u', [get(source)]))) : load('v128.load32_zero', get(source));
@@ -108,10 +108,15 @@ function deepColumns(f: FunctionBuilder, b: Operand, rows: number, columns: numb
   if (k >= 4) out.push(repeat(step(4), op('i32.ne', get(at), get(stop))));
   if (k % 4) out.push(step(k % 4));
   partial.forEach((row, r) => {
-    const [p, q, s, t] = row.map(get) as [Code, Code, Code, Code];
-    const pair = (x: Code, y: Code): Code => named(f, 'v128', out, op('f32x4.add', shuffle(x, y, [0, 4, 2, 6]), shuffle(x, y, [1, 5, 3, 7])));
-    const low = pair(p, q), high = pair(s, t);
-    out.push(store('v128.store', add(block, mul(sub(get(column), first), int(4))), op('f32x4.add', shuffle(low, high, [0, 1, 4, 5]), shuffle(low, high, [2, 3, 6, 7])), r * stride));
+    out.push(store('v128.store', add(block, mul(sub(get(column), first), int(4))), addAcross(f, out, row.map(get)), r * stride));
   });
   return forRange(column, first, end, int(4), out);
+}
+
+/** The sums of the lanes of four vectors, as the lanes of one. */
+export function addAcross(f: FunctionBuilder, out: Segment, vectors: readonly Code[]): Code {
+  const [p, q, s, t] = vectors as [Code, Code, Code, Code];
+  const pair = (x: Code, y: Code): Code => named(f, 'v128', out, op('f32x4.add', shuffle(x, y, [0, 4, 2, 6]), shuffle(x, y, [1, 5, 3, 7])));
+  const low = pair(p, q), high = pair(s, t);
+  return named(f, 'v128', out, op('f32x4.add', shuffle(low, high, [0, 1, 4, 5]), shuffle(low, high, [2, 3, 6, 7])));
 }
