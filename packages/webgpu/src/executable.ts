@@ -5,7 +5,7 @@ import { kernelPrograms } from './kernels.js';
 import { alignUp, usage } from './memory.js';
 import { PlanMemory } from './plan-memory.js';
 import type { Program } from './program.js';
-import { byteSize, checkData, RingStorage, WebgpuStorage } from './storage.js';
+import { byteSize, checkData, isWebgpuStorage, RingStorage, WebgpuStorage, type Place } from './storage.js';
 import type { RunClock } from './submission.js';
 
 interface Dispatch { readonly program: Program; readonly step: number; readonly pipeline: GPUComputePipeline; readonly bindGroup: GPUBindGroup }
@@ -26,7 +26,7 @@ export class WebgpuExecutable implements Executable {
 
   constructor(readonly device: WebgpuDevice, readonly plan: Plan) {
     for (const slot of [...plan.inputs, ...plan.outputs, ...plan.constants, ...plan.state]) device.requireDtype(slot.dtype);
-    this.#memory = new PlanMemory(device.memory, plan);
+    this.#memory = new PlanMemory(device.memory, device.submissions, plan);
     const { locate, temporary } = this.#memory;
     const programs = plan.steps.flatMap((step, index) => {
       const made = kernelPrograms({ target: device.target, locate, temporary }, step.kernel, device.fused);
@@ -49,6 +49,7 @@ export class WebgpuExecutable implements Executable {
       const buffer = this.#ringBuffer = device.memory.buffer(ringTotal, usage.copySource | usage.copyTarget, 'small results');
       this.#rings = offsets.map((place) => place && { buffer, ...place });
     }
+    finalizer.register(this, { device, memory: this.#memory, ring: this.#ringBuffer }, this);
   }
 
   run(inputs: readonly (TypedArray | Storage)[]): Storage[] {
@@ -62,9 +63,7 @@ export class WebgpuExecutable implements Executable {
       const { gpu } = device, target = this.#memory.inputs.holder.gpu;
       if (bytes && target) gpu.queue.writeBuffer(target, 0, bytes);
       const encoder = gpu.createCommandEncoder();
-      for (const { storage, offset } of copies) {
-        encoder.copyBufferToBuffer(storage.block.buffer.gpu, storage.block.offset, target!, offset, Math.ceil(byteSize(storage.dtype, storage.size) / 4) * 4);
-      }
+      for (const { place, offset, size } of copies) encoder.copyBufferToBuffer(place.buffer, place.offset, target!, offset, size);
       const pass = encoder.beginComputePass();
       for (const { pipeline, bindGroup, program } of this.dispatches) {
         pass.setPipeline(pipeline);
@@ -85,9 +84,9 @@ export class WebgpuExecutable implements Executable {
   }
 
   /** Copies host inputs into one array for one write; storages are copied on the device. */
-  #gather(inputs: readonly (TypedArray | Storage)[]): { bytes: Uint8Array<ArrayBuffer> | undefined; copies: { storage: WebgpuStorage; offset: number }[] } {
+  #gather(inputs: readonly (TypedArray | Storage)[]): { bytes: Uint8Array<ArrayBuffer> | undefined; copies: { place: Place; offset: number; size: number }[] } {
     const { offsets, total } = this.#memory.inputs;
-    const copies: { storage: WebgpuStorage; offset: number }[] = [];
+    const copies: { place: Place; offset: number; size: number }[] = [];
     let bytes: Uint8Array<ArrayBuffer> | undefined;
     inputs.forEach((input, i) => {
       const slot = this.plan.inputs[i]!;
@@ -97,14 +96,14 @@ export class WebgpuExecutable implements Executable {
         bytes.set(new Uint8Array(input.buffer, input.byteOffset, input.byteLength), offsets[i]!);
         return;
       }
-      if (!(input instanceof WebgpuStorage) || input.device !== this.device) throw new TypeError(`input ${i} is a storage of another device (${input.device.description}); read it and pass the data`);
+      if (!isWebgpuStorage(input) || input.device !== this.device) throw new TypeError(`input ${i} is a storage of another device (${input.device.description}); read it and pass the data`);
       if (input.dtype !== slot.dtype || input.size !== slot.size) throw new RangeError(`input ${i} takes ${slot.size} × ${slot.dtype}, got a storage of ${input.size} × ${input.dtype}`);
-      if (slot.size > 0) copies.push({ storage: input, offset: offsets[i]! });
+      if (slot.size > 0) copies.push({ place: input.place(), offset: offsets[i]!, size: copyBytes(slot) });
     });
     return { bytes, copies };
   }
 
-  #result(slot: Slot, index: number, run: number): { storage: Storage; target: { buffer: GPUBuffer; offset: number } } {
+  #result(slot: Slot, index: number, run: number): { storage: Storage; target: Place } {
     const { device } = this, ring = this.#rings[index];
     if (ring) {
       const target = { buffer: ring.buffer, offset: ring.offset + (run % ringRuns) * ring.step };
@@ -133,12 +132,23 @@ export class WebgpuExecutable implements Executable {
   release(): void {
     if (this.#released) return;
     this.#released = true;
-    this.device.submissions.enqueue(() => {
-      this.#memory.release();
-      if (this.#ringBuffer) this.device.memory.destroy(this.#ringBuffer);
-    });
+    finalizer.unregister(this);
+    freeLater({ device: this.device, memory: this.#memory, ring: this.#ringBuffer });
   }
 }
+
+interface Held { readonly device: WebgpuDevice; readonly memory: PlanMemory; readonly ring: GPUBuffer | undefined }
+
+/** Gives the memory of a plan back, after everything enqueued so far. */
+function freeLater({ device, memory, ring }: Held): void {
+  device.submissions.enqueue(() => {
+    memory.release();
+    if (ring) device.memory.destroy(ring);
+  });
+}
+
+/** The safety net for plans that nobody released. */
+const finalizer = new FinalizationRegistry<Held>(freeLater);
 
 const copyBytes = (slot: Slot): number => Math.ceil(byteSize(slot.dtype, slot.size) / 4) * 4;
 

@@ -3,7 +3,8 @@ import { bytesPerElement, type DType, type Plan, type Slot } from '@ashlar/tenso
 import type { BufferHolder, Region } from './bindings.js';
 import { OutOfMemoryError } from './errors.js';
 import { alignUp, usage, type Memory } from './memory.js';
-import { asBytes, WebgpuStorage } from './storage.js';
+import { asBytes, byteSize, RingStorage, WebgpuStorage } from './storage.js';
+import type { Submissions } from './submission.js';
 
 const bytesOf = (slot: Slot): number => slot.size * bytesPerElement(slot.dtype);
 
@@ -20,13 +21,14 @@ export class PlanMemory {
   readonly #owned: GPUBuffer[] = [];
   readonly #work: { readonly from: number; readonly to: number; readonly holder: BufferHolder }[] = [];
   readonly #constants = new Map<number, Region>();
+  readonly #copies = new Map<RingStorage, Region>();
   readonly #scratch: BufferHolder = {};
   #scratchBytes = 0;
   #scratchTop = 0;
   #temporaries = -1;
   readonly #temporaryRegions = new Map<number, Region>();
 
-  constructor(readonly memory: Memory, plan: Plan) {
+  constructor(readonly memory: Memory, readonly submissions: Submissions, plan: Plan) {
     this.inputs = this.#packed(plan.inputs, 'inputs');
     this.outputs = this.#packed(plan.outputs, 'outputs');
     const constants = this.#packed(plan.constants, 'constants');
@@ -93,11 +95,30 @@ export class PlanMemory {
         return region;
       }
       case 'state': {
-        if (!(place.storage instanceof WebgpuStorage)) throw new Error(`a state storage is on another device (${place.storage.device.description})`);
-        return place.storage.region();
+        const { storage } = place;
+        if (storage instanceof RingStorage) return this.#copyOf(storage);
+        if (!(storage instanceof WebgpuStorage)) throw new Error(`a state storage is on another device (${storage.device.description})`);
+        return storage.region();
       }
     }
   };
+
+  /** A small result that this plan reads: its place in the ring will be written again, so the plan keeps a copy. */
+  #copyOf(storage: RingStorage): Region {
+    let region = this.#copies.get(storage);
+    if (!region) {
+      const bytes = byteSize(storage.dtype, storage.size), gpu = this.#own(bytes, 'copy of a small result'), source = storage.place();
+      this.submissions.enqueue(() => {
+        const encoder = this.memory.device.createCommandEncoder();
+        encoder.copyBufferToBuffer(source.buffer, source.offset, gpu, 0, Math.ceil(bytes / 4) * 4);
+        this.memory.device.queue.submit([encoder.finish()]);
+        this.memory.counters.submits++;
+      });
+      region = { buffer: { gpu }, offset: 0, bytes };
+      this.#copies.set(storage, region);
+    }
+    return region;
+  }
 
   /** Memory for the dispatches of one kernel. */
   temporary = (dtype: DType, size: number): Slot => {

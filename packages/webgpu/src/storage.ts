@@ -20,6 +20,9 @@ export function checkData(what: string, dtype: DType, size: number, data: TypedA
   if (data.length !== size) throw new RangeError(`${what} holds ${size} elements; got ${data.length}`);
 }
 
+/** Where the contents of a storage are. */
+export interface Place { readonly buffer: GPUBuffer; readonly offset: number }
+
 export class WebgpuStorage implements Storage {
   #block: Block | undefined;
   constructor(readonly device: WebgpuDevice, readonly dtype: DType, readonly size: number, block: Block) { this.#block = block; }
@@ -28,6 +31,9 @@ export class WebgpuStorage implements Storage {
     if (!this.#block) throw new Error(`this storage (${this.size} × ${this.dtype}) was released`);
     return this.#block;
   }
+
+  /** Throws where the storage was released. */
+  place(): Place { return { buffer: this.block.buffer.gpu, offset: this.block.offset }; }
 
   region(): Region { return { buffer: this.block.buffer, offset: this.block.offset, bytes: byteSize(this.dtype, this.size) }; }
 
@@ -39,8 +45,10 @@ export class WebgpuStorage implements Storage {
   }
 
   read(): Promise<TypedArray> {
-    const { buffer, offset } = this.block;
-    return this.device.readback.read(this.dtype, this.size, () => ({ buffer: buffer.gpu, offset }));
+    try {
+      const place = this.place();
+      return this.device.readback.read(this.dtype, this.size, () => place);
+    } catch (error) { return Promise.reject(error as Error); }
   }
 
   release(): void {
@@ -55,16 +63,26 @@ export class RingStorage implements Storage {
   #released = false;
   constructor(
     readonly device: WebgpuDevice, readonly dtype: DType, readonly size: number,
-    readonly place: () => { buffer: GPUBuffer; offset: number },
+    readonly ring: () => Place,
   ) {}
+
+  /** Throws where later runs have overwritten it. */
+  place(): Place {
+    if (this.#released) throw new Error(`this storage (${this.size} × ${this.dtype}) was released`);
+    return this.ring();
+  }
 
   write(): void { throw new Error('a result of a compiled function cannot be written; write a storage from allocate()'); }
 
   read(): Promise<TypedArray> {
-    if (this.#released) return Promise.reject(new Error(`this storage (${this.size} × ${this.dtype}) was released`));
-    try { this.place(); } catch (error) { return Promise.reject(error as Error); }
-    return this.device.readback.read(this.dtype, this.size, this.place);
+    try {
+      const place = this.place();
+      return this.device.readback.read(this.dtype, this.size, () => place);
+    } catch (error) { return Promise.reject(error as Error); }
   }
 
   release(): void { this.#released = true; }
 }
+
+/** A storage of a WebGPU device, of either kind. */
+export const isWebgpuStorage = (storage: Storage): storage is WebgpuStorage | RingStorage => storage instanceof WebgpuStorage || storage instanceof RingStorage;
