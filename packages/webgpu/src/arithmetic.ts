@@ -75,6 +75,19 @@ const helpers: Readonly<Record<string, { readonly needs?: readonly string[]; rea
   signOf: { needs: ['isNan'], text: (name, { T, suffix }) => `fn ${name}(x: ${T}) -> ${T} { return select(sign(x), x, isNan${suffix}(x)); }` },
   maxOf: { needs: ['isNan'], text: (name, { T, suffix }) => `fn ${name}(x: ${T}, y: ${T}) -> ${T} { return select(y, x, (x > y) | isNan${suffix}(x)); }` },
   minOf: { needs: ['isNan'], text: (name, { T, suffix }) => `fn ${name}(x: ${T}, y: ${T}) -> ${T} { return select(y, x, (x < y) | isNan${suffix}(x)); }` },
+  // To the nearest half, ties to even, by bits: drivers take a conversion to f16 and back for nothing.
+  roundHalf: {
+    needs: ['isNan'],
+    text: (name, { T, U, suffix }) => `fn ${name}(x: ${T}) -> ${T} {
+  let bits = bitcast<${U}>(x);
+  let size = bits & ${U}(0x7fffffffu);
+  let rounded = (size + ${U}(0xfffu) + ((size >> ${U}(13u)) & ${U}(1u))) & ${U}(0xffffe000u);
+  let normal = select(rounded, ${U}(0x7f800000u), rounded >= ${U}(0x47800000u));
+  let small = bitcast<${U}>(round(bitcast<${T}>(size) * ${T}(16777216.0f)) * ${T}(5.9604644775390625e-8f));
+  let result = bitcast<${T}>(select(small, normal, size >= ${U}(0x38800000u)) | (bits & ${U}(0x80000000u)));
+  return select(result, x, isNan${suffix}(x));
+}`,
+  },
   modOf: {
     text: (name, { T, U }) => `fn ${name}(x: ${T}, y: ${T}) -> ${T} {
   let infinite = (bitcast<${U}>(y) & ${U}(0x7fffffffu)) == ${U}(0x7f800000u);

@@ -7,7 +7,7 @@
 import type { Atom, DType, Expression, Index, Store } from '@ashlar/tensor';
 import type { Bindings, SlotAccess } from './bindings.js';
 import { Body, floatLiteral, spread, typeName, type Value, type ValueType } from './emitter.js';
-import { binaryText, unaryText } from './arithmetic.js';
+import { binaryText, call, unaryText } from './arithmetic.js';
 
 export const valueType = (dtype: DType): ValueType => (dtype === 'f16' ? 'f32' : dtype);
 
@@ -257,7 +257,7 @@ export class ExpressionEmitter {
 
   #cast(x: Value, dtype: DType): Value {
     const { body } = this.context, type = valueType(dtype), name = typeName(type, x.varies);
-    if (dtype === 'f16' && x.type === 'f32') return { ...x, text: body.bind(`${name}(${x.varies ? 'vec4<f16>' : 'f16'}(${x.text}))`) };
+    if (dtype === 'f16' && x.type === 'f32') return { ...x, text: body.bind(`${call(body, 'roundHalf', x.varies)}(${x.text})`) };
     if (type === x.type) return x;
     if (x.type === 'f32' && type === 'bool') {
       const magnitude = `(bitcast<${typeName('u32', x.varies)}>(${x.text}) & ${typeName('u32', x.varies)}(0x7fffffffu))`;
