@@ -1,7 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { resolveConfigFile } from './resolve.js';
+import { parse } from 'yaml';
+import { resolveConfig, resolveConfigFile } from './resolve.js';
+import { createProgram } from '../program.js';
 import { configJsonSchema, schemaFile } from './schema.js';
 
 const root = new URL('../../../../', import.meta.url);
@@ -24,4 +26,21 @@ describe('the configs of the repository', () => {
     const { $schema } = JSON.parse(readFileSync(path, 'utf8')) as { $schema: string };
     expect(new URL($schema, new URL('configs/', root)).href).toBe(new URL(schemaFile, root).href);
   });
+});
+
+test('the config of the guide resolves, with the settings that it tries', () => {
+  const guide = readFileSync(new URL('docs/guides/train-your-own.md', root), 'utf8');
+  const [, yaml] = /^```yaml\n([\s\S]*?)^```$/m.exec(guide)!;
+  const set = [...guide.matchAll(/--set (\S+)/g)].map(([, setting]) => setting!);
+  expect(set.length).toBeGreaterThan(0);
+  expect(resolveConfig(parse(yaml!) as Record<string, unknown>, { set }, 'guide').model).toMatchObject({ width: 192, maxLength: 64 });
+});
+
+test('the readme of the package names every option of every command', () => {
+  const readme = readFileSync(new URL('apps/trainer/README.md', root), 'utf8');
+  const program = createProgram({ stdout: { write: () => {} }, stderr: { write: () => {} } }, () => {});
+  for (const command of program.commands) {
+    expect(readme).toContain(`\`${command.name()}`);
+    for (const option of command.options) expect(readme).toContain(option.long!);
+  }
 });
