@@ -1,7 +1,8 @@
-import { ShapeError, arange, attention, where, type MaskMod, type ModPoint, type ScoreMod, type Tensor } from '@ashlar/tensor';
-import { dropout as dropped, isTraining } from '@ashlar/nn';
+import { ShapeError, attention, type MaskMod, type ModPoint, type ScoreMod, type Tensor } from '@ashlar/tensor';
+import { isTraining, requireCount } from '@ashlar/nn';
 import { slidingWindow } from './masks/sliding-window.js';
 import { softcap } from './scores/soft-cap.js';
+import { storedAttention } from './stored-attention.js';
 
 export interface AttendOptions {
   /** Which scores count; joined to the other options that leave scores out. */
@@ -24,6 +25,8 @@ export interface AttendOptions {
   readonly keyPadding?: Tensor | undefined;
   /** Places that the mods see, i32 [T] and [S]; default: S − T … S − 1 and 0 … S − 1. A key at a place below 0 is not there. */
   readonly places?: { readonly q: Tensor; readonly k: Tensor } | undefined;
+  /** Only so many keys of each query count: those with the greatest scores, and keys that tie with the last of them. Scores are then stored, T × S a head. */
+  readonly strongest?: number | undefined;
   /** Share of the attention weights to drop in training. They are then stored, T × S a head. Default 0. */
   readonly dropout?: number | undefined;
 }
@@ -31,7 +34,8 @@ export interface AttendOptions {
 /**
  * o = softmax(score(cap(scale · q kᵀ)) + bias, over the keys that count) v. q [B, H, T, D]; k, v [B, G, S, D], G a divisor
  * of H (query head h reads key head ⌊h G / H⌋); result [B, H, T, D], in q's dtype, computed in f32. A query that sees
- * nothing gives 0. Masks and scores are traced into one streaming kernel; memory is linear in T, except under `dropout`.
+ * nothing gives 0. Masks and scores are traced into one streaming kernel; memory is linear in T, except under `dropout` and
+ * `strongest`.
  * Dao et al. 2022, arXiv 2205.14135; Dong et al. 2024, arXiv 2412.05496.
  * @throws {ShapeError} where operands do not fit.
  */
@@ -62,28 +66,11 @@ export function attend(q: Tensor, k: Tensor, v: Tensor, options: AttendOptions =
   const placed = <P extends ModPoint>(point: P): P => (places ? { ...point, q: places.q.reshape([1, 1, T, 1]), k: places.k.reshape([1, 1, 1, S]) } : point);
   const mask: MaskMod | undefined = masks.length > 0 ? (point) => masks.map((one) => one(placed(point))).reduce((x, y) => x.and(y)) : undefined;
   const score: ScoreMod | undefined = scores.length > 0 ? (point) => scores.reduce((value, one) => one({ ...placed(point), score: value }), point.score) : undefined;
-  const rate = options.dropout ?? 0;
-  if (rate === 0 || !isTraining()) return attention(q, k, v, { scale, mask, score, sinks: options.sinks });
-  return attendStored(q, k, v, { scale, mask, score, sinks: options.sinks, rate });
+  const rate = isTraining() ? options.dropout ?? 0 : 0, { sinks, strongest } = options;
+  if (strongest !== undefined) requireCount('attend', 'strongest', strongest);
+  return rate === 0 && strongest === undefined ? attention(q, k, v, { scale, mask, score, sinks }) : storedAttention(q, k, v, { scale, mask, score, sinks, rate, strongest });
 }
 
 function checkShape(name: string, given: Tensor, shape: readonly number[], dtype: string): void {
   if (given.dtype !== dtype || given.shape.join() !== shape.join()) throw new ShapeError(`attend: ${name} must be ${dtype} [${shape.join(', ')}], got ${given.dtype} [${given.shape.join(', ')}]`);
-}
-
-interface StoredOptions { readonly scale: number; readonly mask: MaskMod | undefined; readonly score: ScoreMod | undefined; readonly sinks: Tensor | undefined; readonly rate: number }
-
-/** With the weights in memory, where some of them are dropped. */
-function attendStored(q: Tensor, k: Tensor, v: Tensor, { scale, mask, score, sinks, rate }: StoredOptions): Tensor {
-  const [B, H, T, D] = q.shape as [number, number, number, number], [, G, S] = k.shape as [number, number, number];
-  const keys = (x: Tensor): Tensor => x.cast('f32').reshape([B, G, 1, S, D]);
-  const scaled = q.cast('f32').reshape([B, G, H / G, T, D]).matmul(keys(k).transpose()).mul(scale).reshape([B, H, T, S]);
-  const point = { b: arange(B).reshape([B, 1, 1, 1]), h: arange(H).reshape([1, H, 1, 1]), q: arange(T).add(S - T).reshape([1, 1, T, 1]), k: arange(S).reshape([1, 1, 1, S]) };
-  const scores = score ? score({ ...point, score: scaled }) : scaled;
-  const visible = mask?.(point).broadcastTo([B, H, T, S]), counted = visible ? where(visible, scores, -Infinity) : scores;
-  const sink = sinks?.reshape([1, H, 1, 1]);
-  const most = counted.max(-1, { keepDims: true }), peak = (sink ? most.maximum(sink) : where(most.eq(-Infinity), 0, most)).stopGradient();
-  const centred = scores.sub(peak), raised = visible ? where(visible, where(visible, centred, 0).exp(), 0) : centred.exp();
-  const sum = raised.sum(-1, { keepDims: true }), total = sink ? sum.add(sink.sub(peak).exp()) : where(sum.eq(0), 1, sum);
-  return dropped(raised.div(total), rate).reshape([B, G, H / G, T, S]).matmul(keys(v)).reshape([B, H, T, D]).cast(q.dtype);
 }

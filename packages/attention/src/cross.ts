@@ -1,7 +1,8 @@
-import { assign, read, type Tensor } from '@ashlar/tensor';
+import { assign, read } from '@ashlar/tensor';
 import { Linear, type AttentionInput, type AttentionSite, type AttentionVariant, type Initializer } from '@ashlar/nn';
+import { HeadAttention } from './head-attention.js';
 import { headShape } from './head-width.js';
-import { SoftmaxAttention, type Projected, type SoftmaxShape } from './softmax-attention.js';
+import type { Projected, SoftmaxShape } from './softmax-attention.js';
 import { checkHeads, checkSoftmaxOptions, softmaxCapabilities, type SoftmaxOptions } from './softmax-options.js';
 
 export interface CrossOptions extends Omit<SoftmaxOptions, 'causal'> {
@@ -13,7 +14,7 @@ export interface CrossOptions extends Omit<SoftmaxOptions, 'causal'> {
   readonly headWidth?: number | undefined;
 }
 
-class Cross extends SoftmaxAttention {
+class Cross extends HeadAttention {
   readonly query: Linear;
   readonly key: Linear;
   readonly value: Linear;
@@ -28,14 +29,12 @@ class Cross extends SoftmaxAttention {
   }
 
   protected project({ x, context, cache }: AttentionInput): Projected {
-    const { heads: H, kvHeads: G, headWidth: D } = this.shape;
-    const split = (projection: Linear, from: Tensor, count: number): Tensor => projection.forward(from).reshape([from.shape[0]!, from.shape[1]!, count, D]).permute(0, 2, 1, 3);
-    const q = split(this.query, x, H);
+    const { heads, kvHeads } = this.shape, q = this.split(this.query.forward(x), heads);
     if (!context) {
       if (!cache) throw new Error('cross: context is missing: what the keys and values come from, [B, S, C′]');
       return { q, k: read(cache.state('contextKeys')), v: read(cache.state('contextValues')) };
     }
-    const k = split(this.key, context, G), v = split(this.value, context, G);
+    const k = this.split(this.key.forward(context), kvHeads), v = this.split(this.value.forward(context), kvHeads);
     if (cache) for (const [name, part] of [['contextKeys', k], ['contextValues', v]] as const) assign(cache.state(name, { shape: part.shape, dtype: part.dtype, tokens: Infinity, rolls: true }), part);
     return { q, k, v };
   }

@@ -1,8 +1,8 @@
-import type { Tensor } from '@ashlar/tensor';
 import { Linear, type AttentionInput, type AttentionSite, type AttentionVariant, type Initializer } from '@ashlar/nn';
+import { HeadAttention } from './head-attention.js';
 import { headShape } from './head-width.js';
 import type { MultiHeadOptions } from './multi-head.js';
-import { SoftmaxAttention, type Projected, type SoftmaxShape } from './softmax-attention.js';
+import type { Projected, SoftmaxShape } from './softmax-attention.js';
 import { checkHeads, checkSoftmaxOptions, softmaxCapabilities } from './softmax-options.js';
 
 export interface GroupedOptions extends MultiHeadOptions {
@@ -10,7 +10,8 @@ export interface GroupedOptions extends MultiHeadOptions {
   readonly kvHeads: number;
 }
 
-class Grouped extends SoftmaxAttention {
+/** Internal: `grouped` makes it. */
+export class Grouped extends HeadAttention {
   readonly query: Linear;
   readonly key: Linear;
   readonly value: Linear;
@@ -25,9 +26,8 @@ class Grouped extends SoftmaxAttention {
   }
 
   protected project({ x }: AttentionInput): Projected {
-    const { heads: H, kvHeads: G, headWidth: D } = this.shape, [B, T] = x.shape as [number, number, number];
-    const split = (projection: Linear, count: number): Tensor => projection.forward(x).reshape([B, T, count, D]).permute(0, 2, 1, 3);
-    return { q: split(this.query, H), k: split(this.key, G), v: split(this.value, G) };
+    const { heads, kvHeads } = this.shape;
+    return { q: this.split(this.query.forward(x), heads), k: this.split(this.key.forward(x), kvHeads), v: this.split(this.value.forward(x), kvHeads) };
   }
 
   protected get projectionFlops(): number { return this.query.flops + this.key.flops + this.value.flops; }

@@ -1,7 +1,8 @@
 import type { Tensor } from '@ashlar/tensor';
 import { Linear, requireCount, stackedInitializer, type AttentionInput, type AttentionSite, type AttentionVariant } from '@ashlar/nn';
+import { HeadAttention } from './head-attention.js';
 import { headShape } from './head-width.js';
-import { SoftmaxAttention, type Projected, type SoftmaxShape } from './softmax-attention.js';
+import type { Projected, SoftmaxShape } from './softmax-attention.js';
 import { checkSoftmaxOptions, softmaxCapabilities, type SoftmaxOptions } from './softmax-options.js';
 
 export interface MultiHeadOptions extends SoftmaxOptions {
@@ -11,7 +12,8 @@ export interface MultiHeadOptions extends SoftmaxOptions {
   readonly headWidth?: number | undefined;
 }
 
-class MultiHead extends SoftmaxAttention {
+/** Internal: `multiHead` makes it. */
+export class MultiHead extends HeadAttention {
   /** Queries, keys and values in one product: weight [3 H D, C]. */
   readonly qkv: Linear;
 
@@ -22,8 +24,7 @@ class MultiHead extends SoftmaxAttention {
   }
 
   protected project({ x }: AttentionInput): Projected {
-    const { heads: H, headWidth: D } = this.shape, [B, T] = x.shape as [number, number, number];
-    const [q, k, v] = this.qkv.forward(x).split(3).map((part) => part.reshape([B, T, H, D]).permute(0, 2, 1, 3)) as [Tensor, Tensor, Tensor];
+    const [q, k, v] = this.qkv.forward(x).split(3).map((part) => this.split(part, this.shape.heads)) as [Tensor, Tensor, Tensor];
     return { q, k, v };
   }
 
