@@ -1,5 +1,5 @@
 /** The point where all threads of a run wait for each other. */
-import { access, add, call, get, int, load, long, op, repeat, set, store, when } from './code.js';
+import { access, add, call, get, int, load, long, op, repeat, set, store, tee, when } from './code.js';
 import type { Code, FunctionBuilder, ModuleBuilder } from './encoder.js';
 import { control } from './layout.js';
 import { plain } from './opcodes.js';
@@ -17,7 +17,9 @@ export const barrierFunction = (module: ModuleBuilder, threads: number, mainMayS
     const opened = (): Code => load('i32.atomic.load', int(control.opened));
     const stillClosed = (): Code => op('i32.eq', opened(), get(generation));
     const change = (name: 'i32.atomic.rmw.add' | 'i32.atomic.rmw.sub', at: number): Code => access(name, [int(at), int(1)]);
-    const poll: Code = [set(left, int(polls)), repeat([], op('i32.and', stillClosed(), tee1(left)))];
+    /** One poll less; true while some are left. */
+    const countDown: Code = op('i32.ne', tee(left, add(get(left), int(-1))), int(0));
+    const poll: Code = [set(left, int(polls)), repeat([], op('i32.and', stillClosed(), countDown))];
     const sleep: Code = [
       change('i32.atomic.rmw.add', control.asleep), plain.drop,
       access('memory.atomic.wait32', [int(control.opened), get(generation), long(100_000_000)]), plain.drop,
@@ -37,8 +39,6 @@ export const barrierFunction = (module: ModuleBuilder, threads: number, mainMayS
         mainMaySleep ? sleep : when(get(f.param(0)), sleep, poll),
       ], stillClosed())),
     );
-    /** Counts down; true while not yet 0. */
-    function tee1(local: typeof left): Code { return op('i32.ne', [set(local, add(get(local), int(-1))), get(local)], int(0)); }
   }));
 
 export const barrier = (module: ModuleBuilder, threads: number, mainMaySleep: boolean, thread: Code): Code =>

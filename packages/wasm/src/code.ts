@@ -1,6 +1,6 @@
 /** Instructions as functions that return byte trees; every expression leaves its value on the stack. */
 import type { Code, FunctionBuilder, Local, ValueType } from './encoder.js';
-import { lane, laneMemory, memory, memoryCopy, memoryFill, plain, shuffleOpcode, signed, unsigned, vectorConstantOpcode } from './opcodes.js';
+import { lane, laneMemory, memory, memoryFill, plain, shuffleOpcode, signed, unsigned, vectorConstantOpcode } from './opcodes.js';
 import type { Lane, LaneMemory, Memory, Plain } from './opcodes.js';
 
 export const get = (local: Local): Code => [0x20, unsigned(local.index)];
@@ -73,12 +73,10 @@ export const forRange = (i: Local, start: Code, end: Code, step: Code, body: Cod
 
 export const call = (f: FunctionBuilder, ...args: Code[]): Code => [...args, 0x10, unsigned(f.index)];
 
-export const copyBytes = (target: Code, source: Code, bytes: Code): Code => [target, source, bytes, memoryCopy];
 export const fillBytes = (target: Code, value: Code, bytes: Code): Code => [target, value, bytes, memoryFill];
 
-/** min and max of unsigned integers; the operands are evaluated twice. */
+/** The smaller of two unsigned integers; the operands are evaluated twice. */
 export const minimum = (x: Code, y: Code): Code => op('select', x, y, op('i32.lt_u', x, y));
-export const maximum = (x: Code, y: Code): Code => op('select', x, y, op('i32.gt_u', x, y));
 
 /** A vector of four copies of a float, kept in a local of the function. */
 export function splat(f: FunctionBuilder, value: number): Code {

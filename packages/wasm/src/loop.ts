@@ -24,7 +24,6 @@ interface Normal {
   readonly reductions: readonly NormalReduction[];
   readonly outerStores: readonly NormalStore[];
   readonly innerStores: readonly NormalStore[];
-  readonly emptyInner: boolean;
 }
 
 /** Below this many node evaluations a kernel is not worth dividing among threads. */
@@ -45,7 +44,7 @@ export function compileLoop(module: ModuleBuilder, kernel: LoopKernel, threads: 
   const outerStores = body.outerStores.map((s) => interner.store(s)), innerStores = body.innerStores.map((s) => interner.store(s));
   const points = space.reduce((product, size) => product * size, 1);
   const oneThread = threads === 1 || points * (interner.nodeCount + 1) < smallWork || (boundary === 0 && reductions.length > 0);
-  const normal: Normal = { space: space.length ? space : [1], boundary: space.length ? boundary : 1, reductions, outerStores, innerStores, emptyInner };
+  const normal: Normal = { space: space.length ? space : [1], boundary: space.length ? boundary : 1, reductions, outerStores, innerStores };
   const stores = [outerStores, innerStores].map((list) => list.map((s) => `${s.slot}[${s.index.key}]=${s.value.id}`).join());
   const identities = emptyInner ? kernel.reductions.map((r) => `${r.op}${r.dtype}`).join() : '';
   const key = `loop ${normal.space.join()}:${normal.boundary} ${oneThread} ${reductions.map((r) => `${r.op}${r.level}${r.dtype}${r.value.id}`).join()} ${stores.join(';')} ${identities} ${interner.key}`;

@@ -86,6 +86,4 @@ export type Lane = keyof typeof lane;
 
 export const shuffleOpcode: readonly number[] = simd(13);
 export const vectorConstantOpcode: readonly number[] = simd(12);
-export const memoryCopy: readonly number[] = [...saturating(10), 0, 0];
 export const memoryFill: readonly number[] = [...saturating(11), 0];
-export const atomicFence: readonly number[] = [...atomic(3), 0];

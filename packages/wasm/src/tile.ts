@@ -2,7 +2,7 @@
  * The inner product kernel: tiles of 4 rows × 8 columns in eight vector registers, a plain loop over k.
  * One function serves every product of a module.
  */
-import { add, forRange, get, int, load, multiplyAdd, op, repeat, set, store, tee, when } from './code.js';
+import { add, forRange, get, int, load, multiplyAdd, op, repeat, set, store, tee, vectorConstant, when } from './code.js';
 import type { Code, FunctionBuilder, Local, ModuleBuilder } from './encoder.js';
 
 export const tileRows = 4;
@@ -25,7 +25,9 @@ export const tilesFunction = (module: ModuleBuilder, layout: RowLayout): Functio
     const rows = [0, 1, 2, 3].map(() => f.local('i32'));
     const sums = [0, 1, 2, 3].map(() => [f.local('v128'), f.local('v128')] as const);
     const low = f.local('v128'), high = f.local('v128'), x = f.local('v128');
-    const zero = (): Code => [0xfd, 12, new Array<number>(16).fill(0)];
+    const zero = vectorConstant([0, 0, 0, 0]);
+    /** Byte offset of row panel i in c. */
+    const rowOffset: Code = op('i32.mul', get(cStride), op('i32.shl', get(i), int(2)));
     const inner: Code = [
       set(low, load('v128.load', get(bPointer))),
       set(high, load('v128.load', get(bPointer), 16)),
@@ -38,17 +40,15 @@ export const tilesFunction = (module: ModuleBuilder, layout: RowLayout): Functio
       set(bPointer, add(get(bPointer), get(bStep))),
     ];
     const tile: Code = [
-      rows.map((row, r) => set(row, r === 0 ? add(get(c), mulStride()) : add(get(rows[r - 1]!), get(cStride)))),
+      rows.map((row, r) => set(row, r === 0 ? add(get(c), rowOffset) : add(get(rows[r - 1]!), get(cStride)))),
       when(get(accumulate),
         sums.map(([first, second], r) => [set(first, load('v128.load', get(rows[r]!))), set(second, load('v128.load', get(rows[r]!), 16))]),
-        sums.map(([first, second]) => [set(first, zero()), set(second, zero())])),
+        sums.map(([first, second]) => [set(first, zero), set(second, zero)])),
       set(aPointer, get(aAt)), set(bPointer, get(b)), set(left, get(k)),
       when(get(left), repeat(inner, tee(left, add(get(left), int(-1))))),
       sums.map(([first, second], r) => [store('v128.store', get(rows[r]!), get(first)), store('v128.store', get(rows[r]!), get(second), 16)]),
       set(aAt, add(get(aAt), get(aPanel))),
     ];
-    /** Byte offset of row panel i in c. */
-    function mulStride(): Code { return op('i32.mul', get(cStride), op('i32.shl', get(i), int(2))); }
     f.body.push(forRange(j, int(0), get(columnPanels), int(1), [
       set(aAt, get(a)),
       forRange(i, int(0), get(rowPanels), int(1), tile),
