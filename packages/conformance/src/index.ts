@@ -3,3 +3,8 @@ export { attentionChecks, testAttention, type AttentionCheck, type AttentionRefe
 export { primitiveCases, type PrimitiveCase } from './primitives.js';
 export { passSwitches, programs, runProgram, type Instruction, type Program } from './random-graph.js';
 export { finiteDifferences, worstDerivative, type DirectionalDerivative, type FiniteDifferenceOptions } from './finite-differences.js';
+export { normChecks, testNorm, type TestNormOptions } from './norm.js';
+export { residualChecks, testResidual, type ResidualReferenceInput, type RowFunction, type TestResidualOptions } from './residual.js';
+export { positionalChecks, testPositional, type PositionalReference, type ScorePoint, type TestPositionalOptions } from './positional.js';
+export { feedForwardChecks, testFeedForward, type TestFeedForwardOptions } from './feed-forward.js';
+export { type KitDevices, type PartCheck, type Weights } from './part-checks.js';

@@ -4,7 +4,7 @@ import { checkEpsilon } from './check-epsilon.js';
 
 /** `plain`: x̂ · γ, γ begins at 1 (Llama). `onePlus`: x̂ · (1 + γ), γ begins at 0, so that weight decay pulls to the identity (Gemma). */
 export type RmsNormGain = 'plain' | 'onePlus';
-/** When f16 input is rounded back to f16: `afterGain` (Gemma, OLMo 2), or `beforeGain`, where the gain is applied in f16 (Hugging Face's Llama). */
+/** When f16 input is rounded back to f16: `afterGain` (Gemma, OLMo 2), or `beforeGain`, where the gain is applied in f16 (Hugging Face's Llama). A device that computes f16 in f32 gives the same for both. */
 export type RmsNormCast = 'afterGain' | 'beforeGain';
 
 export interface RmsNormOptions {
