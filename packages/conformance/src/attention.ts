@@ -208,7 +208,11 @@ export function attentionChecks(variant: AttentionVariant, options: TestAttentio
     if (!rows.some((row) => differs(seen, row))) throw new Error('no query depends on a key that is not hidden');
   }
 
-  checks.push({ name: 'attention weights are dropped in training alone', run: async (device) => {
+  if (capabilities.weightDropout === false) checks.push({ name: 'attention weights are not there to be dropped, and dropout of them is refused', run: async () => {
+    try { built(variant, 0.5); } catch { return; }
+    throw new Error('dropout of attention weights is not declared, yet taken');
+  } });
+  else checks.push({ name: 'attention weights are dropped in training alone', run: async (device) => {
     const T = 6, part = built(variant, 0.5), x = xOf(T), plain = await run(built(), x, device);
     expectNear(await run(part, x, device), plain, 1e-6, 'outside of training');
     const dropped = await jit((key: Tensor) => training({ key }, () => part.forward({ x: asX(x), positions: 0, ...context() })), { device })(tensor(Uint32Array.of(1, 2))).data();
