@@ -54,7 +54,7 @@ export function combinationProblem(parts: Combination): string | undefined {
  */
 export function checkDecoderCombination(parts: Combination & { readonly attention: AttentionVariant; readonly residual: ResidualVariant }): void {
   if (!parts.attention.capabilities.causal) {
-    throw new CombinationError(`a decoder cannot work with ${parts.attention.name} attention that is not causal: a token would see the one it must predict; leave out causal: false`);
+    throw new CombinationError(`a decoder cannot work with ${parts.attention.name} attention that is not causal: a token would see the one it must predict; leave out causal: false, or use attention that is causal, such as multiHead`);
   }
   if (!parts.norm && parts.residual.norms) throw new CombinationError(`${parts.residual.name} residuals need a norm; give one, such as rmsNorm, or use reZero`);
   const problem = combinationProblem(parts);

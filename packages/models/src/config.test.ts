@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { multiHead } from '@ashlar/attention';
-import { mlp, swiglu } from '@ashlar/nn';
+import { Module, mlp, normalInitializer, swiglu, type AttentionVariant } from '@ashlar/nn';
 import { layerNorm } from '@ashlar/norm';
 import { learned } from '@ashlar/positional';
 import { tensor } from '@ashlar/tensor';
@@ -35,7 +35,7 @@ describe('a config', () => {
     [{ positional: {} }, 'positional.type: must be of type none, learned, sinusoidal, rotary, xPos, alibi, t5Bias, shaw, got {}'],
     [{ positional: 7 }, 'positional: must be of type none, learned, sinusoidal, rotary, xPos, alibi, t5Bias, shaw, got 7'],
     [{ attention: 'grouped' }, 'model.json: attention: grouped has options that it needs: write { "type": "grouped", … }'],
-    [{ attention: undefined }, 'model.json: attention: must be of type multiHead, grouped, got nothing'],
+    [{ attention: undefined }, 'model.json: attention: must be of type multiHead, grouped, latent, topK, longformer, bigBird, cross, got nothing'],
     [{ attention: { type: 'grouped', heads: 4 } }, 'model.json: attention.kvHeads: '],
     [{ width: 0 }, 'model.json: width: '],
     [{ width: 1.5 }, 'model.json: width: '],
@@ -73,6 +73,9 @@ describe('combinations that cannot work name both sides', () => {
   });
 });
 
+const headsTried = { heads: [4], headWidth: [6] }, maskTried = { mask: [{ type: 'slidingWindow', windowKeys: 2 }, ['causal', { type: 'blockLocal', size: 3 }]] };
+const plainSoftmaxTried = { bias: [true], scale: [0.1], softcap: [0.5], sinks: [true], gate: ['perHead', 'perElement'] }, softmaxTried = { ...plainSoftmaxTried, queryKeyNorm: ['fullWidth'], normEpsilon: [0.5] };
+
 /** Values of each option, by part, that differ from its default. */
 const tried: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>>>> = {
   none: {}, learned: { maxLength: [12] }, sinusoidal: { base: [10], layout: ['halves'] },
@@ -82,15 +85,35 @@ const tried: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
   preNorm: {}, postNorm: {}, sandwichNorm: {}, deepNorm: {}, subNorm: {}, parallelNorm: { norms: ['separate'] }, reZero: {}, layerScale: { initial: [0.5] },
   mlp: { activation: ['relu', 'reluSquared', 'silu', 'geluTanh'], hidden: [9], bias: [true] },
   ...Object.fromEntries(['glu', 'bilinearGlu', 'reglu', 'geglu', 'gegluTanh', 'swiglu'].map((type) => [type, { hidden: [9], bias: [true] }])),
-  multiHead: { heads: [4], headWidth: [6], bias: [true], scale: [0.1] }, grouped: { heads: [4], kvHeads: [2], headWidth: [6], bias: [true], scale: [0.1] },
+  multiHead: { ...headsTried, ...softmaxTried, ...maskTried }, grouped: { ...headsTried, ...softmaxTried, ...maskTried, kvHeads: [2] },
+  topK: { ...headsTried, ...softmaxTried, ...maskTried, kvHeads: [1], keys: [2] }, cross: { ...headsTried, ...softmaxTried, kvHeads: [1], mask: [{ type: 'not', mask: { type: 'slidingWindow', windowKeys: 2 } }] },
+  latent: { ...headsTried, ...plainSoftmaxTried, ...maskTried, kvRank: [5], queryRank: [5], rotatedWidth: [6], valueWidth: [3], latentEpsilon: [0.5] },
+  longformer: { ...headsTried, ...softmaxTried, windowKeys: [5], globalTokens: [2] }, bigBird: { ...headsTried, ...softmaxTried, seed: [1], block: [2], windowBlocks: [5], randomBlocks: [2] },
 };
 /** Options of the part that another option is tried beside, where its own example would not show it. */
-const beside: Readonly<Record<string, object>> = { t5Bias: { buckets: 8 } };
+const beside: Readonly<Record<string, object>> = {
+  t5Bias: { buckets: 8 }, ...Object.fromEntries(['multiHead', 'grouped', 'topK', 'cross', 'longformer'].map((type) => [type, { queryKeyNorm: 'perHead' }])), bigBird: { queryKeyNorm: 'perHead', block: 1, randomBlocks: 1 },
+};
 /** Options that cannot show here: a decoder refuses attention that is not causal, and the order of casts shows in f16 alone. */
 const elsewhere = ['causal', 'cast'];
 
 describe('every part of the catalogue builds, and each of its options changes the model', () => {
+  /** Of attention that no decoder takes, what the part itself gives. */
+  const outputs = async (variant: AttentionVariant): Promise<string> => {
+    class NoPositions extends Module {}
+    const weight = normalInitializer(0.5), initializers = { weight, value: weight, residual: weight };
+    const part = variant.build({ width: 16, bias: false, dropout: { attention: 0, residual: 0 }, positional: new NoPositions(), initializers });
+    part.initialize(2);
+    part.parameters().filter(({ shape }) => shape.length === 1).forEach((parameter, i) => parameter.write(Float32Array.from({ length: parameter.size }, (_, j) => 0.5 + ((i + j) % 3) / 4)));
+    const x = tensor(Float32Array.from({ length: 8 * 16 }, (_, i) => Math.sin(i * i)), { shape: [1, 8, 16] });
+    return JSON.stringify([...await part.forward({ x, positions: 0, ...(variant.capabilities.cross ? { context: x } : {}) }).data(reference())]);
+  };
   const logits = async (changed: object): Promise<string> => {
+    const { attention } = changed as { attention?: { type: keyof typeof catalogue.attention } };
+    if (attention) {
+      const { type, ...options } = attention, variant = (catalogue.attention[type] as unknown as { create(options: object): AttentionVariant }).create(options);
+      if (!variant.capabilities.causal) return outputs(variant);
+    }
     const model = build({ ...config, norm: (changed as { residual?: { type: string } }).residual?.type === 'reZero' ? undefined : config.norm, initialisation: { std: 0.5 }, ...changed } as DecoderConfigInput, { seed: 2 });
     // Gains and biases begin where options cannot show; move them. The one-number gains and slopes begin where options say.
     model.parameters().filter(({ name, shape }) => shape.length === 1 && !/slope|residual\.gains/.test(name)).forEach((parameter, i) => parameter.write(Float32Array.from({ length: parameter.size }, (_, j) => 0.5 + ((i + j) % 3) / 4)));
@@ -103,6 +126,29 @@ describe('every part of the catalogue builds, and each of its options changes th
       for (const [name, choices] of Object.entries(tried[type]!)) for (const value of choices) expect(await logits({ [kind]: { ...base, [name]: value } }), `${type}.${name} = ${JSON.stringify(value)}`).not.toBe(plain);
     });
   }
+});
+
+describe('masks as data', () => {
+  const attention = (mask: unknown) => ({ ...config, attention: { type: 'grouped', heads: 4, kvHeads: 2, mask } }) as DecoderConfigInput;
+  const logits = async (mask: unknown): Promise<string> => JSON.stringify([...await build({ ...attention(mask), maxLength: 12 }, { seed: 2 }).logits(tensor(Int32Array.of(3, 1, 4, 1, 5, 9, 2, 6, 5, 3), { shape: [1, 10] })).data(reference())]);
+  test('every type has its effect, and a list joins', async () => {
+    const window = { type: 'slidingWindow', windowKeys: 4 }, plain = await logits(undefined);
+    expect(await logits('causal')).toBe(plain);
+    expect(await logits({ type: 'causal' })).toBe(plain);
+    expect(await logits({ type: 'prefixLm', length: 2 })).toBe(plain); // causality holds beside the mask
+    const masks = [
+      window, { type: 'symmetricWindow', windowKeys: 5 }, { type: 'dilatedWindow', windowKeys: 2, dilation: 3 }, { type: 'blockLocal', size: 3 }, { type: 'or', masks: [window, { type: 'globalTokens', count: 1 }] }, { type: 'strided', stride: 3 },
+      { type: 'fixedPattern', stride: 3 }, { type: 'fixedPattern', stride: 3, summary: 2 }, { type: 'blockLayout', matrix: [[1, 0], [0, 1]], blockSize: 5 }, { type: 'not', mask: { type: 'slidingWindow', windowKeys: 1 } }, [window, { type: 'blockLocal', size: 5 }],
+    ];
+    const all = await Promise.all([...masks.map(logits), plain]);
+    expect(new Set(all).size).toBe(masks.length + 1);
+    expect(await logits(['causal', window])).toBe(all[0]);
+    expect(await logits({ type: 'and', masks: [window, { type: 'blockLocal', size: 5 }] })).toBe(all[masks.length - 1]);
+  });
+  test.each<[unknown, string]>([
+    [{ type: 'slidingWindow', windowKey: 4 }, 'unknown key "windowKey"; did you mean "windowKeys"?'], [{ type: 'window' }, 'must be a mask, or a list of masks, of type causal, slidingWindow'], [['causal', { type: 'blockLocal', size: 0 }], 'attention.mask.1.size'],
+    [{ type: 'not', mask: 'casual' }, 'attention.mask.mask'], [[], 'attention.mask'], ['window', 'attention.mask'],
+  ])('%j is refused', (mask, message) => { expect(() => parseDecoderConfig(attention(mask))).toThrow(message); });
 });
 
 test('the published JSON Schema is that of the code', () => {

@@ -4,15 +4,15 @@ import type { Mask } from './mask.js';
 
 export interface BigBirdPatternOptions {
   /** Tokens of a block; default 64. */
-  readonly block?: number;
+  readonly block?: number | undefined;
   /** Blocks about a query's own that it sees, its own included: odd; default 3. */
-  readonly windowBlocks?: number;
+  readonly windowBlocks?: number | undefined;
   /** Further blocks that it sees, drawn for each head and block; default 3. */
-  readonly randomBlocks?: number;
+  readonly randomBlocks?: number | undefined;
   /** Of the draw: the same seed, layer, head and number of blocks give the same pattern. */
   readonly seed: number;
   /** Default 0. */
-  readonly layer?: number;
+  readonly layer?: number | undefined;
 }
 
 /**

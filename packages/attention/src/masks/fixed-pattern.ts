@@ -5,7 +5,7 @@ export interface FixedPatternOptions {
   /** Length of a block. */
   readonly stride: number;
   /** How many keys at the end of each block all later queries see; default 1. */
-  readonly summary?: number;
+  readonly summary?: number | undefined;
 }
 
 /**
