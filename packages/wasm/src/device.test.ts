@@ -127,6 +127,18 @@ describe('executables', () => {
     expect(() => executable.run([])).toThrow('wasm: this storage was released');
     executable.release();
   });
+  test.each(['read', 'ready'] as const)('timers and signals have their turn in a loop that awaits %s', async (what) => {
+    const executable = device.compilePlan(double(8));
+    let fired = false;
+    setTimeout(() => { fired = true; }, 1);
+    const start = performance.now();
+    while (!fired && performance.now() - start < 5000) {
+      const [result] = executable.run([new Float32Array(8)]);
+      await (what === 'read' ? result!.read() : executable.ready());
+    }
+    expect(fired).toBe(true);
+    executable.release();
+  });
   test('constants are written once', async () => {
     const values = slot('f32', 3, { kind: 'constant', data: Float32Array.of(5, 6, 7) }), to = output(0, 'f32', 3);
     const [got] = await runOnce(device, plan([loop([3], 1, { outerStores: [{ slot: to, index: affine(0, 1), value: load(values, affine(0, 1)) }] })], { constants: [values], outputs: [to] }), []);

@@ -3,6 +3,7 @@ import type { BackendTraits, Device, DeviceCounters, DType, Executable, Graph, P
 import { buildPlan, bytesPerElement } from '@ashlar/tensor';
 import { availableParallelism, canShareMemory, hasRelaxedSimd, hasSimd, mayBlock } from './features.js';
 import { fusedKernel } from './fused.js';
+import { hostTurn } from './host-turn.js';
 import { arrayClass, DeviceMemory } from './memory.js';
 import { planModule } from './plan-module.js';
 import { Threads } from './threads.js';
@@ -65,7 +66,11 @@ export class WasmStorage implements Storage {
     this.view().set(data);
   }
 
-  async read(): Promise<TypedArray> { return this.view().slice(); }
+  async read(): Promise<TypedArray> {
+    const data = this.view().slice();
+    await hostTurn();
+    return data;
+  }
 
   release(): void {
     if (this.released) return;
@@ -209,8 +214,8 @@ export class WasmExecutable implements Executable {
     });
   }
 
-  /** A run is over when `run` returns. */
-  async ready(): Promise<void> {}
+  /** A run is over when `run` returns; this gives the host a turn now and then. */
+  ready(): Promise<void> { return hostTurn(); }
 
   release(): void {
     if (this.released) return;

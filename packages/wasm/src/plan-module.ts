@@ -17,8 +17,6 @@ export interface ModuleOptions {
   readonly maximumPages: number;
   readonly fusedMultiplyAdd: boolean;
   readonly mainMaySleep: boolean;
-  /** Also export each kernel's function as `call<i>(thread, scratch)`, for timing them one by one. */
-  readonly exportCalls?: boolean;
 }
 
 /** Generates the module's bytes; `address` says where each slot lies. */
@@ -46,11 +44,6 @@ export function planModule(plan: Plan, options: ModuleOptions, address: (slot: S
     f.body.push(wait());
   });
   module.export('run', run);
-  if (options.exportCalls) calls.forEach(({ compiled }, i) => {
-    module.export(`call${i}`, module.define(`call${i}`, ['i32', 'i32'], [], (f) => {
-      f.body.push(call(compiled.f, get(f.param(0)), get(f.param(1)), ...compiled.slots.map((slot) => int(address(slot)))));
-    }));
-  });
   return module.encode();
 }
 
