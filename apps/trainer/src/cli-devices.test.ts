@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ashlar, playground, rowsOf, type Playground } from '../test/ashlar-process.js';
+import { mayHaveGpu } from './device-choice.js';
 
 let ground: Playground;
 beforeAll(() => { ground = playground(); });
@@ -38,7 +39,14 @@ test('all devices agree on the losses', () => {
 test('auto says which device it takes and why', async () => {
   const { code, stderr } = await ashlar(train('auto', ground.at('auto')), { env });
   expect(code).toBe(0);
-  expect(stderr).toMatch(/^device: (wasm, .*\(auto: no real GPU was found.*\)|webgpu, .*\(auto: a real GPU is there\))$/m);
+  expect(stderr).toMatch(/^device: (wasm, .*\(auto: (the system shows no GPU|no real GPU was found).*\)|webgpu, .*\(auto: a real GPU is there\))$/m);
+});
+
+test('on Linux, drivers are asked only where the system shows a GPU', () => {
+  expect(mayHaveGpu('linux', () => false)).toBe(false);
+  expect(mayHaveGpu('linux', (path) => path === '/dev/dri')).toBe(true);
+  expect(mayHaveGpu('linux', (path) => path === '/dev/dxg')).toBe(true);
+  expect([mayHaveGpu('darwin', () => false), mayHaveGpu('win32', () => false)]).toEqual([true, true]);
 });
 
 test('doctor tells what is there, as text and as JSON', async () => {

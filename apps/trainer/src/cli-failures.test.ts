@@ -59,6 +59,10 @@ describe('a config that cannot work', () => {
   test('a prompt of the sample that the text cannot write', () => refused(train('--set', 'sample.prompt=Ωmega'), 2, /sample\.prompt: .*"Ω" \(U\+03A9\)/));
 });
 
+test('a cache that cannot be made', async () => {
+  expect(await ashlar(train(), { env: { ASHLAR_CACHE: ground.at('book.txt', 'cache') } })).toMatchObject({ code: 5, stderr: expect.stringContaining('set ASHLAR_CACHE to a folder that can be written') });
+});
+
 test('none of these has left anything behind', () => {
   expect(readdirSync(ground.folder).filter((name) => name === 'never' || name === 'runs')).toEqual([]);
 });

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { Device } from '@ashlar/tensor';
 import { suggestion } from './config/nearest.js';
 import { exitCodes, Failure } from './failure.js';
@@ -29,6 +30,7 @@ export async function chooseDevice(name: DeviceName): Promise<ChosenDevice> {
   }
   if (name === 'wasm') return { device: await openWasm(), reason: 'asked for' };
   if (name === 'webgpu') return { device: await openWebgpu('auto'), reason: 'asked for' };
+  if (!mayHaveGpu()) return { device: await openWasm(), reason: 'auto: the system shows no GPU, and WebAssembly is the fast way on a processor' };
   try {
     return { device: await openWebgpu('hardware'), reason: 'auto: a real GPU is there' };
   } catch (error) {
@@ -36,6 +38,12 @@ export async function chooseDevice(name: DeviceName): Promise<ChosenDevice> {
     return { device: await openWasm(), reason: 'auto: no real GPU was found, and WebAssembly is the fast way on a processor' };
   }
 }
+
+/** What Linux shows of a GPU: render nodes, NVIDIA's driver, WSL, Mali, Adreno. */
+const gpuNodes = ['/dev/dri', '/dev/nvidiactl', '/dev/dxg', '/dev/mali0', '/dev/kgsl-3d0'];
+
+/** Whether it is worth while to ask the graphics drivers. On Linux a GPU has a device node. */
+export const mayHaveGpu = (platform: NodeJS.Platform = process.platform, exists = existsSync): boolean => platform !== 'linux' || gpuNodes.some((node) => exists(node));
 
 async function openWasm(): Promise<Device> {
   const { wasm } = await import('@ashlar/wasm');

@@ -53,6 +53,12 @@ describe('on a terminal', () => {
     expect(fake.screen[0]).toBe('step  10/100 · loss 2.5000 ·…');
   });
 
+  test('a terminal that does not know its width is taken to have 80 columns', () => {
+    const fake = fakeTerminal(true, 0);
+    progress({ steps: 100, from: 0, terminal: fake.terminal }).row(row(10));
+    expect(fake.screen[0]).toContain('9,812 tokens/s');
+  });
+
   test('the time that is left counts from where a run goes on', () => {
     const fake = fakeTerminal(true);
     let clock = 0;

@@ -53,7 +53,7 @@ export function progressText(row: MetricsRow, steps: number, valLoss: number | u
 function liveLine({ steps, from, terminal, now = clock }: ProgressOptions): Progress {
   const time = new RemainingTime(steps, from, now);
   let valLoss: number | undefined, text = '';
-  const rewrite = (line: string): void => terminal.write(`\r\u001B[2K${clipped(line, (terminal.columns ?? 80) - 1)}`);
+  const rewrite = (line: string): void => terminal.write(`\r\u001B[2K${clipped(line, (terminal.columns || 80) - 1)}`);
   return {
     row(row) {
       const remaining = time.reached(row.step);

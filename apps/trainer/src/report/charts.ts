@@ -49,12 +49,14 @@ function lineChart(rows: readonly MetricsRow[], key: 'learningRate' | 'gradNorm'
   });
 }
 
-/** The mean of each row with its neighbours, about a thirtieth of all rows; fewer towards the ends. */
+/** The mean of each row with its neighbours, about a thirtieth of all rows; fewer at the beginning, where the loss falls fast. */
 function smoothed(rows: readonly MetricsRow[]): { step: number; loss: number }[] {
   const reach = Math.floor(rows.length / 60);
   return rows.map(({ step }, i) => {
-    const side = Math.min(reach, i, rows.length - 1 - i);
-    const near = rows.slice(i - side, i + side + 1);
-    return { step, loss: near.reduce((sum, { loss }) => sum + loss, 0) / near.length };
+    const side = Math.min(reach, i);
+    return { step, loss: meanLoss(rows.slice(i - side, i + side + 1)) };
   });
 }
+
+/** The mean of the training losses of some rows. */
+export const meanLoss = (rows: readonly MetricsRow[]): number => rows.reduce((sum, { loss }) => sum + loss, 0) / rows.length;

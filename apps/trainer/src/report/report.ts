@@ -1,7 +1,7 @@
 import { formatBytes, formatFlops } from '@ashlar/tensor';
 import type { MetricsRow } from '@ashlar/train';
 import { formatCount, formatDuration, formatLarge } from '../progress/format.js';
-import { gradNormChart, learningRateChart, lossChart, speedChart, type Baseline } from './charts.js';
+import { gradNormChart, learningRateChart, lossChart, meanLoss, speedChart, type Baseline } from './charts.js';
 import { factsTable, html, Markup, numbersTable } from './html.js';
 import type { Machine } from './machine.js';
 import { parameterParts, type ParameterFact } from './parameter-parts.js';
@@ -79,7 +79,7 @@ function tiles({ rows, training, parameters, charactersAToken }: ReportContents)
     ...(valLoss === undefined ? [] : [
       ['validation loss', valLoss.toFixed(3)], ['bits a character', (valLoss / Math.LN2 / charactersAToken).toFixed(3)],
     ] as [string, string][]),
-    ['training loss', rows.at(-1)?.loss.toFixed(3) ?? '–'],
+    ['training loss', meanLoss(rows.slice(-Math.ceil(rows.length / 30))).toFixed(3)],
     ['parameters', formatLarge(parameters.reduce((sum, { size }) => sum + size, 0))],
     ['tokens a second', formatCount((training.steps * tokensAStep) / seconds)],
     ['training time', formatDuration(seconds)],
@@ -91,7 +91,7 @@ function lossSection({ rows, baselines }: ReportContents): Markup {
   return html`<section><h2>Loss</h2>
 <input class="choice" type="radio" name="scale" id="linear" checked><input class="choice" type="radio" name="scale" id="log">
 <div class="legend"><span class="key" style="--key: var(--series-1)">training, smoothed over single batches</span><span class="key" style="--key: var(--series-2)">validation, whole held-out text</span><span class="switch"><label for="linear">linear</label><label for="log">log</label></span></div>
-<div class="on-linear">${new Markup(lossChart(rows, baselines, 'linear'))}</div><div class="on-log">${new Markup(lossChart(rows, baselines, 'log'))}</div></section>`;
+<div class="wide on-linear">${new Markup(lossChart(rows, baselines, 'linear'))}</div><div class="wide on-log">${new Markup(lossChart(rows, baselines, 'log'))}</div></section>`;
 }
 
 function modelSection({ parameters }: ReportContents): Markup {

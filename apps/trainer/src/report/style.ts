@@ -20,11 +20,13 @@ h2 { margin: 0 0 12px; font-size: 17px; letter-spacing: -0.005em; }
 h3 { margin: 0 0 4px; font-size: 13px; font-weight: 600; color: var(--muted); }
 section { margin-top: 20px; padding: 22px 24px; background: var(--surface); border: 1px solid var(--line); border-radius: 10px; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 12px; margin-top: 28px; }
-.tile { padding: 14px 16px; background: var(--surface); border: 1px solid var(--line); border-radius: 10px; }
-.tile .value { display: block; font-size: 21px; white-space: nowrap; font-weight: 600; letter-spacing: -0.01em; font-variant-numeric: tabular-nums; }
+.tile { padding: 14px; background: var(--surface); border: 1px solid var(--line); border-radius: 10px; }
+.tile .value { display: block; font-size: 20px; white-space: nowrap; font-weight: 600; letter-spacing: -0.01em; font-variant-numeric: tabular-nums; }
 .tile .name { color: var(--muted); font-size: 13px; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(260px, 1fr)); gap: 24px; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(360px, 1fr)); gap: 4px 36px; align-items: start; }
+.wide { overflow-x: auto; }
+.wide > svg { min-width: 560px; }
 svg { display: block; width: 100%; height: auto; overflow: visible; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; align-items: center; margin-bottom: 8px; color: var(--muted); font-size: 13px; }
 .legend .key::before { content: ""; display: inline-block; width: 18px; height: 3px; margin-right: 7px; vertical-align: middle; border-radius: 2px; background: var(--key); }
@@ -42,6 +44,7 @@ th { text-align: left; font-weight: 400; color: var(--muted); vertical-align: to
 td, th { padding: 6px 0; border-bottom: 1px solid var(--line); }
 tbody tr:last-child > * { border-bottom: 0; }
 td { text-align: right; overflow-wrap: anywhere; padding-left: 18px; }
+.facts th, .numbers td { white-space: nowrap; overflow-wrap: normal; }
 .numbers thead th { font-size: 12.5px; }
 .numbers thead th + th { text-align: right; padding-left: 18px; }
 details { margin-top: 14px; border-top: 1px solid var(--line); padding-top: 12px; }

@@ -2,6 +2,7 @@ import { build, CombinationError, ConfigError, type Decoder } from '@ashlar/mode
 import { batches, evaluationBatches, split, UnknownCharacterError, type Batches, type EvaluationBatches, type TokenSource, type Tokenizer } from '@ashlar/text';
 import { openCorpus, type Corpus } from '@ashlar/text/node';
 import { cacheFolder } from '@ashlar/webgpu-node';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ResolvedConfig } from '../config/resolve.js';
 import { exitCodes, Failure } from '../failure.js';
@@ -22,9 +23,16 @@ export interface Materials {
 /** Where packages of texts are looked up: beside the program, and from the current folder. */
 const lookUpFrom = [new URL(import.meta.url), join(process.cwd(), 'package.json')];
 
-/** Opens a text with a tokenizer. Throws what `openCorpus` throws. */
-export const openText = (source: string, tokenizer: 'character' | 'byte' | Tokenizer): Corpus =>
-  openCorpus(source, { tokenizer, cache: join(cacheFolder(), 'tokens'), from: lookUpFrom });
+/** Opens a text with a tokenizer. Throws what `openCorpus` throws, and a Failure with exit code 5 where there can be no cache. */
+export function openText(source: string, tokenizer: 'character' | 'byte' | Tokenizer): Corpus {
+  const cache = join(cacheFolder(), 'tokens');
+  try {
+    mkdirSync(cache, { recursive: true });
+  } catch (error) {
+    throw new Failure(exitCodes.output, `cannot make the cache folder ${cache}: ${(error as Error).message}; set ASHLAR_CACHE to a folder that can be written`, { cause: error });
+  }
+  return openCorpus(source, { tokenizer, cache, from: lookUpFrom });
+}
 
 /**
  * Opens the text of a config and builds its model.
