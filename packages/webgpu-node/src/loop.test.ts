@@ -154,6 +154,17 @@ describe.each(['cpu', 'gpu'] as const)('loop kernels for the %s class', (adapter
     expect(result).toEqual([NaN, NaN, 36, 8]);
   });
 
+  test('many single elements of one buffer', async () => {
+    const builder = new PlanBuilder(), x = builder.input('f32', randoms(400, 60)), n = builder.input('i32', randoms(40, 61).map((v) => Math.round(v * 99))), out = builder.output('f32', 1), scaled = builder.output('f32', 12);
+    const parts: Expression[] = Array.from({ length: 30 }, (_, i) => load(x, at([], i * 13 % 400)));
+    const counts: Expression[] = Array.from({ length: 9 }, (_, i) => ({ kind: 'cast', dtype: 'f32', x: load(n, at([], i * 4)) }));
+    const total = [...parts, ...counts].reduce((a, b) => f('add', a, b));
+    await check(builder, [
+      loopOf({ space: [], outerStores: [{ slot: out, index: at([]), value: total }] }),
+      loopOf({ space: [12], outerStores: [{ slot: scaled, index: at([1]), value: f('mul', total, load(x, at([2]))) }] }),
+    ]);
+  });
+
   test('more slots than the adapter has bindings', async () => {
     const builder = new PlanBuilder(), inputs = Array.from({ length: 20 }, (_, i) => builder.input('f32', randoms(24, 20 + i))), outs = [0, 1, 2].map(() => builder.output('f32', 24));
     const whole = builder.input('i32', randoms(24, 50).map((v) => Math.round(v * 9)));

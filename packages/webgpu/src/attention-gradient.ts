@@ -5,13 +5,13 @@
  */
 import type { FusedKernel, Slot, View } from '@ashlar/tensor';
 import { declareRow, keyEnd } from './attention.js';
-import { declareChunks, lanes, overChunks, RowSource, RowTarget } from './attention-rows.js';
+import { declareChunks, dotChunks, holdChunks, overChunks, RowSource, RowTarget } from './attention-rows.js';
 import { attentionShape, type AttentionShape } from './attention-shape.js';
-import { forEachTile, type TiledRows } from './attention-tiles.js';
+import { forEachRow, type TurnRow } from './attention-tiles.js';
 import { SlotUses } from './bindings.js';
-import { Body, floatLiteral } from './emitter.js';
+import { floatLiteral } from './emitter.js';
 import { loadScalar, storeScalar } from './expression.js';
-import { assemble, bindingsFor, loopStart, type CompileContext, type Program } from './program.js';
+import { assemble, bodyFor, bindingsFor, type CompileContext, type Program } from './program.js';
 
 interface Operands { readonly q: View; readonly k: View; readonly v: View; readonly o: View; readonly lse: View; readonly dO: View }
 
@@ -37,7 +37,7 @@ const rowAt = ({ offset, strides }: View, batch: string, head: string, position:
   `${offset} + ${batch} * ${strides[0]!} + ${head} * ${strides[1]!} + ${position} * ${strides[2]!}`;
 
 function queryPass(context: CompileContext, name: string, shape: AttentionShape, { q, k, v, o, lse, dO }: Operands, dq: View, delta: View): Program {
-  const { B, H, G, T, S, D } = shape, uses = new SlotUses(true), body = new Body(loopStart(context));
+  const { B, H, G, T, S, D } = shape, uses = new SlotUses(true), body = bodyFor(context);
   for (const { slot } of [q, k, v, o, lse, dO]) uses.read(slot);
   uses.write(dq.slot, D % 4 !== 0);
   uses.write(delta.slot, true);
@@ -53,14 +53,16 @@ function queryPass(context: CompileContext, name: string, shape: AttentionShape,
   overChunks(body, chunks, (c) => body.line(`delta += dot(o[${c}], g[${c}]);`));
   body.line(`let lse = ${loadScalar(bindings.of(lse.slot), rowAt(lse, 'batch', 'head', 'position'))};`);
   declareChunks(body, 'd', chunks);
-  const module = forEachTile(context, body, {
+  const module = forEachRow(context, body, {
     prefix: 'key', count: S, chunks, first: body.zero, end: keyEnd(shape, 'position'), ...(grid.tiled && { groupEnd: keyEnd(shape, 'tileLast') }), onGpu,
     sources: [{ name: 'k', source: rows(k), batch: 'batch', head: 'keyHead' }, { name: 'v', source: rows(v), batch: 'batch', head: 'keyHead' }],
   }, (turn) => {
-    scoresAndProducts(body, chunks, turn, { row: 'q', other: 'k', gradient: 'g', value: 'v' });
-    body.line('let weight = select(vec4<f32>(0.0), exp(score - vec4<f32>(lse)), visible);');
-    body.line(`let change = weight * (product - vec4<f32>(delta)) * ${floatLiteral(shape.scale)};`);
-    overChunks(body, chunks, (c) => body.line(`d[${c}] += ${weighted('change', (j) => turn.chunk('k', j, c))};`));
+    const k = holdChunks(body, 'k', chunks, (c) => turn.chunk('k', c));
+    dotChunks(body, 'score', chunks, (c) => `dot(q[${c}], ${k(c)})`);
+    dotChunks(body, 'product', chunks, (c) => `dot(g[${c}], ${turn.chunk('v', c)})`);
+    body.line(`let weight = ${weightOf(turn, 'lse')};`);
+    body.line(`let change = weight * (product - delta) * ${floatLiteral(shape.scale)};`);
+    overChunks(body, chunks, (c) => body.line(`d[${c}] += change * ${k(c)};`));
   });
   body.block(grid.tiled ? 'if (isRow)' : '', () => {
     new RowTarget(bindings.of(dq.slot), D).store(body, `((batch * ${T} + position) * ${H} + head) * ${D}`, chunks, (c) => `d[${c}]`);
@@ -70,7 +72,7 @@ function queryPass(context: CompileContext, name: string, shape: AttentionShape,
 }
 
 function keyPass(context: CompileContext, name: string, shape: AttentionShape, { q, k, v, lse, dO }: Operands, dk: View, dv: View, delta: View): Program {
-  const { B, H, G, T, S, D, causal } = shape, uses = new SlotUses(true), body = new Body(loopStart(context));
+  const { B, H, G, T, S, D, causal } = shape, uses = new SlotUses(true), body = bodyFor(context);
   for (const { slot } of [q, k, v, lse, dO, delta]) uses.read(slot);
   for (const { slot } of [dk, dv]) uses.write(slot, D % 4 !== 0);
   const bindings = bindingsFor(context, uses), onGpu = context.target.adapterClass === 'gpu', chunks = Math.ceil(D / 4);
@@ -85,18 +87,20 @@ function keyPass(context: CompileContext, name: string, shape: AttentionShape, {
   const firstQuery = (position: string): string => (causal ? `clamp(${position} - ${S - T}, 0, ${T})` : body.zero);
   let module = '';
   body.block(`for (var queryHead = head * ${H / G}; queryHead < (head + 1) * ${H / G}; queryHead++)`, () => {
-    module = forEachTile(context, body, {
+    module = forEachRow(context, body, {
       prefix: 'query', count: T, chunks, first: firstQuery('position'), end: String(T), groupFirst: onGpu ? firstQuery('tileFirst') : '0', groupEnd: String(T), onGpu,
       sources: [{ name: 'q', source: rows(q), batch: 'batch', head: 'queryHead' }, { name: 'g', source: rows(dO), batch: 'batch', head: 'queryHead' }],
     }, (turn) => {
-      const four = (view: View): string => `vec4<f32>(${[0, 1, 2, 3].map((j) => loadScalar(bindings.of(view.slot), rowAt(view, 'batch', 'queryHead', turn.row(j)))).join(', ')})`;
-      scoresAndProducts(body, chunks, turn, { row: 'k', other: 'q', gradient: 'v', value: 'g' });
-      body.line(`let lse = ${four(lse)};`);
-      body.line(`let weight = select(vec4<f32>(0.0), exp(score - lse), visible);`);
-      body.line(`let change = weight * (product - ${four(delta)}) * ${floatLiteral(shape.scale)};`);
+      const of = (view: View): string => loadScalar(bindings.of(view.slot), rowAt(view, 'batch', 'queryHead', turn.at));
+      const q = holdChunks(body, 'q', chunks, (c) => turn.chunk('q', c)), g = holdChunks(body, 'g', chunks, (c) => turn.chunk('g', c));
+      dotChunks(body, 'score', chunks, (c) => `dot(k[${c}], ${q(c)})`);
+      dotChunks(body, 'product', chunks, (c) => `dot(v[${c}], ${g(c)})`);
+      body.line(`let lse = ${of(lse)};`);
+      body.line(`let weight = ${weightOf(turn, 'lse')};`);
+      body.line(`let change = weight * (product - ${of(delta)}) * ${floatLiteral(shape.scale)};`);
       overChunks(body, chunks, (c) => {
-        body.line(`dv[${c}] += ${weighted('weight', (j) => turn.chunk('g', j, c))};`);
-        body.line(`dk[${c}] += ${weighted('change', (j) => turn.chunk('q', j, c))};`);
+        body.line(`dv[${c}] += weight * ${g(c)};`);
+        body.line(`dk[${c}] += change * ${q(c)};`);
       });
     });
   });
@@ -108,19 +112,4 @@ function keyPass(context: CompileContext, name: string, shape: AttentionShape, {
   return assemble({ label: `${name} (keys)`, body, bindings: bindings.list, workgroups: grid.workgroups, workgroupSize: [grid.size, 1], module });
 }
 
-/** `score` = row · other and `product` = gradient · value for four rows at once, and `visible`. */
-function scoresAndProducts(body: Body, chunks: number, turn: TiledRows, names: { row: string; other: string; gradient: string; value: string }): void {
-  for (let j = 0; j < 4; j++) { body.line(`var s${j} = 0.0f;`); body.line(`var w${j} = 0.0f;`); }
-  overChunks(body, chunks, (c) => {
-    for (let j = 0; j < 4; j++) {
-      body.line(`s${j} += dot(${names.row}[${c}], ${turn.chunk(names.other, j, c)});`);
-      body.line(`w${j} += dot(${names.gradient}[${c}], ${turn.chunk(names.value, j, c)});`);
-    }
-  });
-  body.line(`let visible = ${turn.visible};`);
-  body.line('let score = vec4<f32>(s0, s1, s2, s3);');
-  body.line('let product = vec4<f32>(w0, w1, w2, w3);');
-}
-
-/** Σ over the four rows of weight times chunk. */
-const weighted = (weights: string, chunk: (j: number) => string): string => lanes.map((lane, j) => `${weights}.${lane} * ${chunk(j)}`).join(' + ');
+const weightOf = (turn: TurnRow, lse: string): string => (turn.visible === undefined ? `exp(score - ${lse})` : `select(0.0f, exp(score - ${lse}), ${turn.visible})`);

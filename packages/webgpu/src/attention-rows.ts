@@ -46,12 +46,12 @@ export class RowTarget {
   }
 }
 
-/** Rows of at most this many vec4 are written out; longer ones are walked in a loop, which compiles in a fraction of the time. */
-const writtenOut = 4;
+/** Short rows are written out; longer ones are walked in a loop, which compiles in a fraction of the time. */
+const isWrittenOut = (body: Body, chunks: number): boolean => chunks <= body.style.writtenOut;
 
 /** Does something for each chunk of a row. */
 export function overChunks(body: Body, chunks: number, each: (c: string) => void): void {
-  if (chunks <= writtenOut) { for (let c = 0; c < chunks; c++) each(String(c)); return; }
+  if (isWrittenOut(body, chunks)) { for (let c = 0; c < chunks; c++) each(String(c)); return; }
   body.block(`for (var c = ${body.zero}; c < ${chunks}; c++)`, () => each('c'));
 }
 
@@ -61,4 +61,19 @@ export function declareChunks(body: Body, name: string, chunks: number, value?: 
   if (value) overChunks(body, chunks, (c) => body.line(`${name}[${c}] = ${value(c)};`));
 }
 
-export const lanes = ['x', 'y', 'z', 'w'] as const;
+/**
+ * Makes a row known by chunk: where rows are written out, each chunk is loaded here, once; else at each use.
+ * Call it before the loops that use the chunks.
+ */
+export function holdChunks(body: Body, name: string, chunks: number, value: (c: string) => string): (c: string) => string {
+  if (!isWrittenOut(body, chunks)) return value;
+  for (let c = 0; c < chunks; c++) body.line(`let ${name}_${c} = ${value(String(c))};`);
+  return (c) => `${name}_${c}`;
+}
+
+/** Σ over chunks of row · other. */
+export function dotChunks(body: Body, name: string, chunks: number, term: (c: string) => string): void {
+  if (isWrittenOut(body, chunks)) { body.line(`let ${name} = ${Array.from({ length: chunks }, (_, c) => term(String(c))).join(' + ')};`); return; }
+  body.line(`var ${name} = 0.0f;`);
+  overChunks(body, chunks, (c) => body.line(`${name} += ${term(c)};`));
+}

@@ -1,17 +1,17 @@
 /**
  * Streaming attention: softmax(scale · q kᵀ) v without a T × S matrix (Dao et al. 2022, arXiv 2205.14135).
  *
- * A thread holds one query and its running maximum, sum and result, and takes four keys a turn. On processors it reads
+ * A thread holds one query and its running maximum, sum and result, and takes a key a turn. On processors it reads
  * keys from memory; on GPUs the 64 queries of a workgroup share tiles of keys and values in workgroup memory.
  */
 import type { FusedKernel, View } from '@ashlar/tensor';
-import { declareChunks, lanes, overChunks, RowSource, RowTarget } from './attention-rows.js';
+import { declareChunks, dotChunks, overChunks, RowSource, RowTarget } from './attention-rows.js';
 import { attentionShape, type AttentionShape } from './attention-shape.js';
 import { SlotUses } from './bindings.js';
 import { Body, floatLiteral } from './emitter.js';
 import { storeScalar } from './expression.js';
-import { assemble, bindingsFor, fold, loopStart, type CompileContext, type Program } from './program.js';
-import { forEachTile, type TiledRows } from './attention-tiles.js';
+import { assemble, bodyFor, bindingsFor, fold, type CompileContext, type Program } from './program.js';
+import { forEachRow, type TurnRow } from './attention-tiles.js';
 
 export function attentionPrograms(context: CompileContext, kernel: FusedKernel): Program[] {
   const shape = attentionShape(kernel.inputs, kernel.attributes), { B, H, G, T, D } = shape;
@@ -22,7 +22,7 @@ export function attentionPrograms(context: CompileContext, kernel: FusedKernel):
   for (const { slot } of [q, k, v]) uses.read(slot);
   uses.write(o.slot, D % 4 !== 0);
   uses.write(lse.slot, true);
-  const bindings = bindingsFor(context, uses), body = new Body(loopStart(context));
+  const bindings = bindingsFor(context, uses), body = bodyFor(context);
   const queries = new RowSource(q, bindings.of(q.slot)), keys = new RowSource(k, bindings.of(k.slot)), values = new RowSource(v, bindings.of(v.slot));
   const chunks = Math.ceil(D / 4), onGpu = context.target.adapterClass === 'gpu';
   const grid = declareRow(body, onGpu, B, H, T);
@@ -33,10 +33,10 @@ export function attentionPrograms(context: CompileContext, kernel: FusedKernel):
   declareChunks(body, 'o', chunks);
   body.line('var largest = -3.0e38f;');
   body.line('var sum = 0.0f;');
-  const module = forEachTile(context, body, {
+  const module = forEachRow(context, body, {
     prefix: 'key', count: shape.S, chunks, first: body.zero, end: keyEnd(shape, 'position'), ...(grid.tiled && { groupEnd: keyEnd(shape, 'tileLast') }), onGpu,
     sources: [{ name: 'k', source: keys, batch: 'batch', head: 'keyHead' }, { name: 'v', source: values, batch: 'batch', head: 'keyHead' }],
-  }, (rows) => forwardTurn(body, chunks, rows));
+  }, (row) => forwardTurn(body, chunks, row));
   const result = body.bind('select(0.0f, 1.0f / sum, sum > 0.0f)');
   body.block(grid.tiled ? 'if (isRow)' : '', () => {
     new RowTarget(bindings.of(o.slot), D).store(body, `((batch * ${T} + position) * ${H} + head) * ${D}`, chunks, (c) => `o[${c}] * ${result}`);
@@ -81,18 +81,16 @@ export function declareRow(body: Body, onGpu: boolean, batches: number, heads: n
   return { workgroups: grid.workgroups, size, tiled };
 }
 
-/** Four keys: scores, new maximum, what that makes of the sums so far, and the keys' part. */
-function forwardTurn(body: Body, chunks: number, rows: TiledRows): void {
-  for (let j = 0; j < 4; j++) body.line(`var s${j} = 0.0f;`);
-  overChunks(body, chunks, (c) => { for (let j = 0; j < 4; j++) body.line(`s${j} += dot(q[${c}], ${rows.chunk('k', j, c)});`); });
-  body.line(`let visible = ${rows.visible};`);
-  body.line('let score = select(vec4<f32>(-3.0e38f), vec4<f32>(s0, s1, s2, s3), visible);');
-  body.line('let top = max(largest, max(max(score.x, score.y), max(score.z, score.w)));');
-  body.line('let shrink = exp(largest - top);');
-  body.line('let weight = select(vec4<f32>(0.0), exp(score - vec4<f32>(top)), visible);');
-  body.line('largest = top;');
-  body.line('sum = sum * shrink + dot(weight, vec4<f32>(1.0));');
-  overChunks(body, chunks, (c) => {
-    body.line(`o[${c}] = o[${c}] * shrink + ${lanes.map((lane, j) => `weight.${lane} * ${rows.chunk('v', j, c)}`).join(' + ')};`);
+/** A key: its score, where that is a new maximum what it makes of the sums so far, and its part. */
+function forwardTurn(body: Body, chunks: number, row: TurnRow): void {
+  dotChunks(body, 'score', chunks, (c) => `dot(q[${c}], ${row.chunk('k', c)})`);
+  body.block(`if (${row.visible === undefined ? '' : `${row.visible} && `}score > largest)`, () => {
+    body.line('let shrink = exp(largest - score);');
+    body.line('largest = score;');
+    body.line('sum *= shrink;');
+    overChunks(body, chunks, (c) => body.line(`o[${c}] *= shrink;`));
   });
+  body.line(`let weight = ${row.visible === undefined ? 'exp(score - largest)' : `select(0.0f, exp(score - largest), ${row.visible})`};`);
+  body.line('sum += weight;');
+  overChunks(body, chunks, (c) => body.line(`o[${c}] += weight * ${row.chunk('v', c)};`));
 }

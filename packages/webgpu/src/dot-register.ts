@@ -3,9 +3,8 @@
  * memory and no barriers, which drivers on processors pay dearly for.
  */
 import { declareBatch, dotBindings, matrixStart, writeTile, type DotShape } from './dot.js';
-import { Body } from './emitter.js';
 import { loadQuarter, loadScalar } from './expression.js';
-import { assemble, fold, loopStart, type CompileContext, type Program } from './program.js';
+import { assemble, bodyFor, fold, type CompileContext, type Program } from './program.js';
 
 export interface RegisterTile {
   readonly rows: number;
@@ -19,7 +18,7 @@ const workgroup = 8;
 
 export function registerDot(context: CompileContext, shape: DotShape, tile: RegisterTile): Program {
   const { kernel, batches } = shape, { m, n, k } = kernel, { rows, columns } = tile;
-  const bindings = dotBindings(context, shape), body = new Body(loopStart(context));
+  const bindings = dotBindings(context, shape), body = bodyFor(context);
   const a = bindings.of(kernel.a.slot), b = bindings.of(kernel.b.slot);
   // Operands bound as single elements (they are also written one by one here) have no vector loads.
   const walkA = !a.binding.vector ? 'scalar' : shape.a === 'other' && rows % 4 !== 0 ? 'scalar' : shape.a === 'inner' && tile.oneStep ? 'scalar' : shape.a;

@@ -7,7 +7,7 @@ import { declareBatch, dotBindings, matrixStart, writeTile, type DotShape, type 
 import type { SlotAccess } from './bindings.js';
 import { Body } from './emitter.js';
 import { loadScalar, loadVector } from './expression.js';
-import { assemble, fold, loopStart, type CompileContext, type Program } from './program.js';
+import { assemble, bodyFor, fold, type CompileContext, type Program } from './program.js';
 
 const side = 32, threadsAcross = 8;
 
@@ -48,7 +48,7 @@ function loadBlock(body: Body, operand: Operand, k: number, p: string, block: st
 
 export function sharedDot(context: CompileContext, shape: DotShape): Program {
   const { kernel, batches } = shape, { m, n, k } = kernel, rank = kernel.batch.length + 2;
-  const bindings = dotBindings(context, shape), body = new Body(loopStart(context));
+  const bindings = dotBindings(context, shape), body = bodyFor(context);
   const a = bindings.of(kernel.a.slot), b = bindings.of(kernel.b.slot);
   const columnTiles = Math.ceil(n / side), rowTiles = Math.ceil(m / side);
   const grid = fold(columnTiles * rowTiles * batches);

@@ -8,14 +8,23 @@ export type ValueType = 'f32' | 'i32' | 'u32' | 'bool';
 /** A WGSL name or literal. `varies`: it is a vec4 with one value for each of the four lanes; else it is a scalar. */
 export interface Value { readonly text: string; readonly type: ValueType; readonly varies: boolean }
 
+/** How loops are written for a driver. */
+export interface BodyStyle {
+  /** The start of a loop: a literal, or a name for a zero that the driver's compiler cannot see through. */
+  readonly zero: string;
+  /** Loops of at most this many turns over registers are written out. */
+  readonly writtenOut: number;
+}
+
 export class Body {
   readonly #lines: string[] = [];
   readonly #scopes: Map<string, string>[] = [new Map()];
   #names = 0;
   readonly #helpers = new Map<string, string>();
 
-  /** `zero`: how loops write their start. See `loopStart`. */
-  constructor(readonly zero = '0') {}
+  constructor(readonly style: BodyStyle = { zero: '0', writtenOut: 16 }) {}
+
+  get zero(): string { return this.style.zero; }
 
   get depth(): number { return this.#scopes.length; }
 

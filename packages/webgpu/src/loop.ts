@@ -11,7 +11,7 @@ import { Bindings, SlotUses } from './bindings.js';
 import { collapseAxes, IndexRewriter } from './collapse.js';
 import { Body } from './emitter.js';
 import { ExpressionEmitter, type ExpressionContext } from './expression.js';
-import { assemble, bindingsFor, contiguousView, fold, noteLoads, noteStores, product, loopStart, type CompileContext, type Program } from './program.js';
+import { assemble, bodyFor, bindingsFor, contiguousView, fold, noteLoads, noteStores, product, type CompileContext, type Program } from './program.js';
 import { Accumulator, WorkgroupReduction, type Member } from './reduction.js';
 
 export interface Lanes { readonly lanes: 1 | 4; readonly laneAxis: number }
@@ -105,7 +105,7 @@ const workgroupSize = 64;
 
 /** A thread takes one point (or four), or several of them a whole grid apart. */
 function pointwise(context: CompileContext, kernel: LoopKernel): Program {
-  const lanes = chooseLanes(kernel), body = new Body(loopStart(context));
+  const lanes = chooseLanes(kernel), body = bodyFor(context);
   const bindings = bindingsFor(context, usesOf(kernel, lanes));
   const points = product(kernel.space) / lanes.lanes;
   const perThread = context.target.adapterClass === 'cpu' ? Math.min(16, Math.max(1, Math.floor(points / (16 * workgroupSize)))) : 1;
@@ -131,7 +131,7 @@ function innerLoops(emitter: ExpressionEmitter, kernel: LoopKernel, lanes: Lanes
 }
 
 function rowPerThread(context: CompileContext, kernel: LoopKernel, lanes: Lanes): Program {
-  const body = new Body(loopStart(context)), bindings = bindingsFor(context, usesOf(kernel, lanes));
+  const body = bodyFor(context), bindings = bindingsFor(context, usesOf(kernel, lanes));
   const outerLanes = lanes.lanes === 4 && lanes.laneAxis < kernel.outer;
   const rows = product(kernel.space.slice(0, kernel.outer)) / (outerLanes ? 4 : 1);
   const size = context.target.adapterClass === 'cpu' ? 8 : workgroupSize;
@@ -158,7 +158,7 @@ function rowPerThread(context: CompileContext, kernel: LoopKernel, lanes: Lanes)
 /** The threads of a workgroup share a row: each sums a part of it, then the parts meet in workgroup memory. */
 function rowPerWorkgroup(context: CompileContext, kernel: LoopKernel, lanes: Lanes): Program {
   const { target } = context;
-  const body = new Body(loopStart(context)), bindings = bindingsFor(context, usesOf(kernel, lanes));
+  const body = bodyFor(context), bindings = bindingsFor(context, usesOf(kernel, lanes));
   const rows = product(kernel.space.slice(0, kernel.outer)), points = product(kernel.space.slice(kernel.outer)) / lanes.lanes;
   const size = Math.min(target.invocationsPerWorkgroup, points >= 1024 ? 256 : 64);
   const grid = fold(rows);

@@ -36,10 +36,11 @@ export interface Program {
 }
 
 /**
- * How loops begin on this target. Drivers on processors (Mesa's) unroll every loop whose count they know, and then take
+ * A shader body for this target. Drivers on processors (Mesa's) unroll every loop whose count they know, and then take
  * tens of seconds to compile the straight-line code; a zero that they cannot see through keeps loops loops.
  */
-export const loopStart = (context: CompileContext): string => (context.target.adapterClass === 'cpu' ? 'zero' : '0');
+export const bodyFor = ({ target }: CompileContext): Body =>
+  new Body({ zero: target.adapterClass === 'cpu' ? 'zero' : '0', writtenOut: target.prefersShortLoops ? 2 : 16 });
 
 const limitPerDimension = 65535;
 

@@ -4,9 +4,8 @@
  */
 import type { ScatterKernel, View } from '@ashlar/tensor';
 import { SlotUses } from './bindings.js';
-import { Body } from './emitter.js';
 import { loadScalar, loadVector, storeScalar, storeVector } from './expression.js';
-import { assemble, bindingsFor, fold, loopStart, type CompileContext, type Program } from './program.js';
+import { assemble, bodyFor, bindingsFor, fold, type CompileContext, type Program } from './program.js';
 
 const workgroup = 64;
 
@@ -19,7 +18,7 @@ export function scatterPrograms(context: CompileContext, kernel: ScatterKernel):
 }
 
 function clearProgram(context: CompileContext, { name, out, rows, columns }: ScatterKernel): Program {
-  const size = rows * columns, vector = size % 4 === 0, uses = new SlotUses(vector), body = new Body(loopStart(context));
+  const size = rows * columns, vector = size % 4 === 0, uses = new SlotUses(vector), body = bodyFor(context);
   uses.write(out, !vector);
   const bindings = bindingsFor(context, uses), access = bindings.of(out), steps = vector ? size / 4 : size;
   const perThread = context.target.adapterClass === 'cpu' ? 16 : 1;
@@ -35,7 +34,7 @@ const indexAt = (view: View, n: string): string => `${view.offset} + ${n} * ${vi
 
 /** next[n]: the next update of the same row, or −1. Where an earlier one exists: −3 minus that (so −2 and below mean: not first). */
 function linkProgram(context: CompileContext, kernel: ScatterKernel, next: ReturnType<CompileContext['temporary']>): Program {
-  const { indices, count, name } = kernel, uses = new SlotUses(false), body = new Body(loopStart(context));
+  const { indices, count, name } = kernel, uses = new SlotUses(false), body = bodyFor(context);
   uses.read(indices.slot);
   uses.write(next, true);
   const bindings = bindingsFor(context, uses), from = bindings.of(indices.slot), to = bindings.of(next);
@@ -52,7 +51,7 @@ function linkProgram(context: CompileContext, kernel: ScatterKernel, next: Retur
 }
 
 function sumProgram(context: CompileContext, kernel: ScatterKernel, next: ReturnType<CompileContext['temporary']>): Program {
-  const { indices, updates, out, rows, columns, count, name } = kernel, body = new Body(loopStart(context));
+  const { indices, updates, out, rows, columns, count, name } = kernel, body = bodyFor(context);
   const [updateRow, updateColumn] = [updates.strides[0]!, updates.strides[1]!];
   const vector = columns % 4 === 0 && updateColumn === 1 && updateRow % 4 === 0 && updates.offset % 4 === 0;
   const uses = new SlotUses(vector);
