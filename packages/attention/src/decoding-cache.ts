@@ -4,18 +4,23 @@ import { requireCount, type Cache, type CacheState, type LayerCache } from '@ash
 export interface DecodingCacheOptions {
   /** The longest sequence that layers without a window can remember, in tokens. */
   readonly capacity: number;
+  /** The longest sequence at all: that of the model, where it has one. */
+  readonly maxLength?: number | undefined;
 }
 
 /** What decoding remembers of every layer: full, rolling and recurrent states alike. Make one with `decodingCache`. */
 class DecodingCache implements Cache {
   readonly contract = 'cache/1';
   readonly capacity: number;
+  readonly maxLength: number | undefined;
   #length = 0;
   readonly #states = new Map<string, { readonly variable: Variable; readonly state: CacheState }>();
 
-  constructor({ capacity }: DecodingCacheOptions) {
+  constructor({ capacity, maxLength }: DecodingCacheOptions) {
     requireCount('decodingCache', 'capacity', capacity);
+    if (maxLength !== undefined) requireCount('decodingCache', 'maxLength', maxLength);
     this.capacity = capacity;
+    this.maxLength = maxLength;
   }
 
   get length(): number { return this.#length; }
@@ -29,6 +34,7 @@ class DecodingCache implements Cache {
   extend(count: number): Tensor {
     requireCount('extend', 'count', count);
     const start = this.#length, end = start + count;
+    if (this.maxLength !== undefined && end > this.maxLength) throw new RangeError(`a sequence may have up to ${this.maxLength} tokens, and it would have ${end}`);
     for (const [name, { state: { tokens, rolls } }] of this.#states) {
       if (!rolls && tokens > 0 && end > tokens) throw new RangeError(`${name} holds ${tokens} tokens, and ${end} would stand in it; make the cache with a larger capacity, or use windowed attention`);
     }

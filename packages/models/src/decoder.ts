@@ -1,7 +1,8 @@
-import type { Tensor } from '@ashlar/tensor';
+import { arange, type Tensor } from '@ashlar/tensor';
+import { decodingCache, type DecodingCache } from '@ashlar/attention';
 import {
   Embedding, Linear, Module, checkRate, crossEntropy, dropPath, dropout, isTraining, normalInitializer, recomputed, requireCount,
-  type Attention, type AttentionVariant, type FeedForward, type FeedForwardVariant, type Initializer, type Norm, type NormVariant, type PositionalEncoding,
+  type Attention, type AttentionVariant, type Cache, type FeedForward, type FeedForwardVariant, type Initializer, type LayerCache, type Norm, type NormVariant, type PositionalEncoding,
   type PositionalVariant, type Positions, type Residual, type ResidualInitializers, type ResidualVariant, type Stack,
 } from '@ashlar/nn';
 import { preNorm } from '@ashlar/norm';
@@ -75,7 +76,7 @@ class Block extends Module {
   }
 
   /** The stream after the layer and, in training, what the layer adds to the loss, where it does. */
-  forward(x: Tensor, positions: Positions): readonly [Tensor, ...Tensor[]] {
+  forward(x: Tensor, positions: Positions, cache?: LayerCache): readonly [Tensor, ...Tensor[]] {
     const losses: Tensor[] = [];
     const feedForward = (inner: Tensor): Tensor => {
       if (!isTraining() || !this.feedForward.forwardWithLoss) return this.feedForward.forward(inner);
@@ -83,7 +84,7 @@ class Block extends Module {
       losses.push(loss);
       return output;
     };
-    const sublayers = [(inner: Tensor) => this.attention.forward({ x: inner, positions }), feedForward];
+    const sublayers = [(inner: Tensor) => this.attention.forward({ x: inner, positions, cache }), feedForward];
     const stream = this.residual.forward(x, sublayers.map((sublayer) => (inner: Tensor) => dropPath(sublayer(inner), this.#dropPath)));
     return [stream, ...losses];
   }
@@ -103,6 +104,8 @@ export class Decoder extends Module {
   readonly #vocabulary: number;
   readonly #maxLength: number | undefined;
   readonly #embeddingDropout: number;
+  /** The attention that keeps no cache, if it is such a one. */
+  readonly #uncached: string | undefined;
 
   constructor(options: DecoderOptions) {
     super();
@@ -133,6 +136,7 @@ export class Decoder extends Module {
     this.#vocabulary = vocabulary;
     this.#maxLength = options.maxLength ?? this.positional.maxLength;
     this.#embeddingDropout = rates.embedding;
+    this.#uncached = options.attention.capabilities.cache ? undefined : options.attention.name;
     if (options.seed === 'none') this.nameParameters();
     else this.initialize(options.seed ?? 0);
   }
@@ -148,15 +152,37 @@ export class Decoder extends Module {
    */
   logits(tokens: Tensor, positions: Positions = 0): Tensor { return this.#forward(tokens, positions).logits; }
 
+  /**
+   * A cache for `cachedLogits`. @param options.capacity How many tokens layers without a window remember; default maxLength.
+   * @throws {RangeError} where neither is given, or it is greater than maxLength.
+   */
+  cache({ capacity = this.#maxLength }: { readonly capacity?: number } = {}): DecodingCache {
+    if (capacity === undefined) throw new RangeError('decoder: a cache needs a capacity, in tokens, as the model has no maxLength');
+    if (this.#maxLength !== undefined && capacity > this.#maxLength) throw new RangeError(`decoder: the capacity must be at most the model's maxLength (${this.#maxLength}), got ${capacity}`);
+    return decodingCache({ capacity, maxLength: this.#maxLength });
+  }
+
+  /**
+   * Logits of tokens [B, T] that follow those which the cache holds, from these alone: `start` is what `cache.extend(T)`
+   * gave. Inside a function given to `jit`, which is then compiled once for each T:
+   * `jit((tokens, start) => model.cachedLogits(tokens, cache, start))`.
+   * @throws {CombinationError} where the attention keeps no cache.
+   */
+  cachedLogits(tokens: Tensor, cache: Cache, start: Tensor): Tensor {
+    if (this.#uncached !== undefined) throw new CombinationError(`a cache does not go with ${this.#uncached} attention, which keeps none; use logits on the whole text, or attention such as grouped`);
+    if (this.#maxLength !== undefined && (cache.maxLength ?? Infinity) > this.#maxLength) throw new RangeError(`decoder: the cache may grow to ${cache.maxLength ?? 'any number of'} tokens, and the model takes ${this.#maxLength} (maxLength); make it by model.cache()`);
+    return this.#forward(tokens, start.add(arange(tokens.shape[1]!)), (layer) => cache.layer(`layers.${layer}.attention`, start)).logits;
+  }
+
   /** Logits and, in training, the sum of what layers add to the loss. */
-  #forward(tokens: Tensor, positions: Positions): { readonly logits: Tensor; readonly auxiliary: Tensor | undefined } {
+  #forward(tokens: Tensor, positions: Positions, cacheOf?: (layer: number) => LayerCache): { readonly logits: Tensor; readonly auxiliary: Tensor | undefined } {
     if (tokens.rank !== 2) throw new TypeError(`decoder: tokens must be [B, T], got [${tokens.shape.join(', ')}]`);
     const T = tokens.shape[1]!;
     if (this.#maxLength !== undefined && T > this.#maxLength) throw new RangeError(`decoder: a sequence may have up to ${this.#maxLength} tokens (maxLength), got ${T}`);
     const rows = this.tokens.forward(tokens), embedded = this.embeddingProjection?.forward(rows) ?? rows, losses: Tensor[] = [];
     let x = dropout(this.positional.embed?.(embedded, positions) ?? embedded, this.#embeddingDropout);
-    for (const layer of this.layers) {
-      const [stream, ...added] = recomputed((inner: Tensor) => layer.forward(inner, positions))(x);
+    for (const [index, layer] of this.layers.entries()) {
+      const [stream, ...added] = recomputed((inner: Tensor) => layer.forward(inner, positions, cacheOf?.(index)))(x);
       x = stream;
       losses.push(...added);
     }

@@ -165,6 +165,8 @@ export interface AttentionCapabilities {
   readonly keyPadding?: boolean;
   /** It can normalize what goes into its output projection (`innerNorm` of its site). */
   readonly innerNorm: boolean;
+  /** It has attention weights, of which training may drop some (`dropout.attention` of its site). Absent: yes. */
+  readonly weightDropout?: boolean;
   readonly maxLength?: number;
 }
 
@@ -242,6 +244,8 @@ export interface Cache {
   readonly contract: 'cache/1';
   /** Number of tokens it stands for. */
   readonly length: number;
+  /** More tokens than these it refuses. Absent: any number, as far as its states hold them. */
+  readonly maxLength?: number | undefined;
   /** Bytes it holds. */
   readonly bytes: number;
   /** Makes room for `count` more tokens; the `start` to give to the step that computes them. @throws {RangeError} where they do not fit. */
