@@ -19,7 +19,8 @@ import { packedRows, tilesFunction } from './tile.js';
  * [B,S,G,D]. f16 gradients of the queries are summed in f32 scratch.
  */
 export const attentionGradientKernel: WasmKernel = {
-  when: (request) => servesAttention(request),
+  // Further outputs are the gradients of tables that the score mod reads, which this kernel does not sum.
+  when: (request) => servesAttention(request) && request.outputs.length === 3,
   scratch: ({ inputs, outputs }) => {
     const { B, H, T, D } = attentionShape(inputs);
     return outputs[0]!.dtype === 'f16' ? [4 * B * H * T * D] : [];
