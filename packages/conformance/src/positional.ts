@@ -120,10 +120,9 @@ export function positionalChecks(variant: PositionalVariant, { reference, change
   } });
 
   const everything = (part: PositionalEncoding, T: number): Tensor => {
-    const x = capabilities.embed ? part.embed!(embedded(T), 2).sum() : embedded(T).sum();
+    if (capabilities.embed) return part.embed!(embedded(T), 2);
     const [q, k] = [queries(T, 1), queries(T, 2)].map((one, i) => part.rotate?.(one, 2, i === 0 ? 'query' : 'key') ?? one) as [Tensor, Tensor];
-    const mixed = attention(q, k, queries(T, 3), { scale, causal: true, ...(part.scoreMod ? { score: part.scoreMod({ queries: q, scale, firstQuery: 0 }) } : {}) });
-    return mixed.add(x.mul(0.01));
+    return attention(q, k, queries(T, 3), { scale, causal: true, ...(part.scoreMod ? { score: part.scoreMod({ queries: q, scale, firstQuery: 0 }) } : {}) });
   };
   for (const [option, other] of Object.entries(changed)) checks.push({ name: `the option ${option} changes the output`, run: async (device) => {
     const [a, b] = [built(), built(true, other)];
