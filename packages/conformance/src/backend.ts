@@ -1,7 +1,7 @@
 /** `testBackend`: everything that a device must get right, as one call. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, test } from 'vitest';
-import { applyFused, fromStorage, fusedOps, gradients, isFloat, jit, sizeOf, tensor, type Device, type DType, type PassOptions, type Shape, type Tensor } from '@ashlar/tensor';
+import { applyFused, concat, fromStorage, fusedOps, gradients, isFloat, jit, layerNorm, sizeOf, tensor, type Device, type DType, type PassOptions, type Shape, type Tensor } from '@ashlar/tensor';
 import { reference } from '@ashlar/tensor/reference';
 import { expectClose, input, values, type Domain } from './data.js';
 import { primitiveCases, specialValues, type PrimitiveCase } from './primitives.js';
@@ -82,6 +82,16 @@ function fewer(cases: readonly PrimitiveCase[], most: number): PrimitiveCase[] {
   return [...groups.values()].flatMap((group, g) => (group.length <= most ? group : Array.from({ length: most }, (_, i) => group[(g + Math.floor((i * group.length) / most)) % group.length]!)));
 }
 
+/** Functions of two f16 matrices [5, 7] and [7, 9]. */
+const halfCases: readonly (readonly [string, (a: Tensor, b: Tensor) => Tensor])[] = [
+  ['arithmetic', (a) => a.mul(a).add(0.5).sub(a.neg())],
+  ['matmul', (a, b) => a.matmul(b).add(1)],
+  ['softmax', (a) => a.softmax()],
+  ['norm', (a) => layerNorm(a)],
+  ['sum of columns', (a) => a.sum(0)],
+  ['slices and joins', (a) => concat([a.slice(undefined, [1, 6, 2]), a.transpose().transpose()], 1)],
+];
+
 /** One check of the kit: it throws where the device is wrong. */
 export interface BackendCheck { readonly name: string; readonly timeout?: number; run(device: Device): Promise<void> }
 
@@ -127,6 +137,20 @@ export function backendChecks(options: TestBackendOptions = {}): BackendCheck[] 
       (await differences(apply, operands)).forEach((slope, i) => expectClose(got.slopes[i]!, slope, 5e-3, `${name}: gradient ${i} against differences`));
     } });
   }
+
+  for (const [name, f] of halfCases) checks.push({ name: `f16: ${name}`, run: async (device) => {
+    if (!device.dtypes.has('f16')) { // then it must say so, not compute something else
+      let refused = false;
+      try { device.allocate('f16', 4).release(); } catch { refused = true; }
+      if (!refused) throw new Error('a device without f16 must refuse to allocate it');
+      return;
+    }
+    const operands = operandsOf([{ shape: [5, 7] }, { shape: [7, 9] }], seedOf(name));
+    const half = (...tensors: Tensor[]): Tensor => f(...(tensors.map((x) => x.cast('f16')) as [Tensor, Tensor])).cast('f32');
+    const expected = await compute(half, operands, true, reference()), got = await compute(half, operands, true, device);
+    expectClose(got.value, expected.value, 4e-3, name);
+    expected.slopes.forEach((slope, i) => expectClose(got.slopes[i]!, slope, 2e-2, `${name}: gradient ${i}`));
+  } });
 
   checks.push({ name: 'random programs, with passes on and off', timeout: 600_000, run: async (device) => {
     await fc.assert(fc.asyncProperty(programs, passSwitches, async (program, passes) => {
