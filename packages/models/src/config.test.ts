@@ -35,7 +35,7 @@ describe('a config', () => {
     [{ positional: {} }, 'positional.type: must be of type none, learned, sinusoidal, rotary, xPos, alibi, t5Bias, shaw, got {}'],
     [{ positional: 7 }, 'positional: must be of type none, learned, sinusoidal, rotary, xPos, alibi, t5Bias, shaw, got 7'],
     [{ attention: 'grouped' }, 'model.json: attention: grouped has options that it needs: write { "type": "grouped", … }'],
-    [{ attention: undefined }, 'model.json: attention: must be of type multiHead, grouped, latent, topK, longformer, bigBird, cross, got nothing'],
+    [{ attention: undefined }, 'model.json: attention: must be of type multiHead, grouped, latent, topK, longformer, bigBird, cross, perLayer, got nothing'],
     [{ attention: { type: 'grouped', heads: 4 } }, 'model.json: attention.kvHeads: '],
     [{ width: 0 }, 'model.json: width: '],
     [{ width: 1.5 }, 'model.json: width: '],
@@ -88,6 +88,10 @@ const tried: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
   multiHead: { ...headsTried, ...softmaxTried, ...maskTried }, grouped: { ...headsTried, ...softmaxTried, ...maskTried, kvHeads: [2] },
   topK: { ...headsTried, ...softmaxTried, ...maskTried, kvHeads: [1], keys: [2] }, cross: { ...headsTried, ...softmaxTried, kvHeads: [1], mask: [{ type: 'not', mask: { type: 'slidingWindow', windowKeys: 2 } }] },
   latent: { ...headsTried, ...plainSoftmaxTried, ...maskTried, kvRank: [5], queryRank: [5], rotatedWidth: [6], valueWidth: [3], latentEpsilon: [0.5] },
+  perLayer: {
+    order: ['GL', 'GGL'], overrides: [{ 1: 'L' }, { 0: 'G' }], repeat: [],
+    variants: [{ L: { type: 'multiHead', heads: 2, mask: { type: 'slidingWindow', windowKeys: 3 } }, G: { type: 'multiHead', heads: 2 } }, { L: { type: 'grouped', heads: 2, kvHeads: 1 }, G: { type: 'latent', heads: 2, kvRank: 4, rotatedWidth: 2 } }],
+  },
   longformer: { ...headsTried, ...softmaxTried, windowKeys: [5], globalTokens: [2] }, bigBird: { ...headsTried, ...softmaxTried, seed: [1], block: [2], windowBlocks: [5], randomBlocks: [2] },
 };
 /** Options of the part that another option is tried beside, where its own example would not show it. */
@@ -126,6 +130,24 @@ describe('every part of the catalogue builds, and each of its options changes th
       for (const [name, choices] of Object.entries(tried[type]!)) for (const value of choices) expect(await logits({ [kind]: { ...base, [name]: value } }), `${type}.${name} = ${JSON.stringify(value)}`).not.toBe(plain);
     });
   }
+});
+
+describe('a pattern of layers', () => {
+  const L = { type: 'multiHead', heads: 2, mask: { type: 'slidingWindow', windowKeys: 2 } }, G = { type: 'multiHead', heads: 2 };
+  const logits = async (attention: unknown, depth = 3): Promise<string> => JSON.stringify([...await build({ ...config, depth, attention } as DecoderConfigInput, { seed: 2 }).logits(tensor(Int32Array.of(3, 1, 4, 1, 5, 9), { shape: [1, 6] })).data(reference())]);
+  const pattern = (order: string, more: object = {}): object => ({ type: 'perLayer', order, variants: { L, G }, ...more });
+  test('repeats; single layers may differ', async () => {
+    expect(await logits(pattern('L', { variants: { L } }))).toBe(await logits(L));
+    expect(await logits(pattern('LG'))).toBe(await logits(pattern('LGL', { repeat: false })));
+    expect(await logits(pattern('LG', { overrides: { 2: 'G' } }))).toBe(await logits(pattern('LGG')));
+    expect(await logits(pattern('LG'))).not.toBe(await logits(pattern('LGG')));
+  });
+  test.each<[object, string]>([
+    [pattern('LG', { repeat: false }), 'perLayer: the order LG has 2 letters, and the model a layer 2; write one a layer, or let it repeat'], [pattern('LX'), 'perLayer: "X" has no variant; there are L, G'], [pattern('L'), 'perLayer: the variant G is used by no layer'],
+    [pattern('LG', { overrides: { last: 'L' } }), 'perLayer: overrides are by the number of a layer, from 0, got "last"'], [pattern('LG', { variants: { L, G: { type: 'multiHead', heads: 2, windows: 3 } } }), 'attention.variants.G: unknown key "windows"'],
+    [pattern('LG', { variants: { L, G: pattern('LG') } }), 'attention.variants.G.type: must be of type multiHead'], [pattern('LG', { variants: { L, G: { type: 'cross', heads: 2 } } }), 'do not go together: some attend to another sequence'],
+    [pattern('LG', { variants: { L, G: { type: 'longformer', heads: 2, windowKeys: 3, globalTokens: 1 } } }), 'a decoder cannot work with perLayer(multiHead, longformer) attention that is not causal'],
+  ])('%j', async (attention, message) => { await expect(async () => logits(attention)).rejects.toThrow(message); });
 });
 
 describe('masks as data', () => {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { catalogue, type PartKind } from './catalogue.js';
+import { entriesSchema } from './catalogue/entries-schema.js';
 import { closedObject, parseConfig } from './config-errors.js';
 import { decoder, type Decoder } from './decoder.js';
 
@@ -8,22 +9,8 @@ type Catalogue = typeof catalogue;
 export type PartConfig<Kind extends PartKind> = { [Type in keyof Catalogue[Kind] & string]: { readonly type: Type } & PartOptions<Catalogue[Kind][Type]> }[keyof Catalogue[Kind] & string];
 type PartOptions<Entry> = Entry extends { readonly options: infer Shape extends z.ZodRawShape } ? (keyof Shape extends never ? unknown : z.output<z.ZodObject<Shape>>) : never;
 
-/** A part by its type with options, or by its type's name alone where no option is required. */
-function partSchema<Kind extends PartKind>(kind: Kind): z.ZodType<PartConfig<Kind>, PartConfig<Kind> | string> {
-  const types = Object.entries<{ options: z.ZodRawShape; summary: string; paper: string }>(catalogue[kind]);
-  const names = types.map(([type]) => type);
-  const objects = types.map(([type, { options, summary, paper }]) => closedObject({ type: z.literal(type), ...options }).describe(`${summary}. ${paper}`));
-  const full = z.discriminatedUnion('type', objects as [typeof objects[0]], { error: ({ input }) => unknownType((input as { type?: unknown } | null | undefined)?.type ?? input, names) });
-  const short = types.filter(([, { options }]) => z.object(options).safeParse({}).success).map(([type]) => type);
-  if (short.length === 0) return full as unknown as z.ZodType<PartConfig<Kind>, PartConfig<Kind> | string>;
-  const named = z.enum(short, { error: ({ input }) => unknownType(input, names) });
-  return z.union([named, full]) as unknown as z.ZodType<PartConfig<Kind>, PartConfig<Kind> | string>;
-}
-
-function unknownType(got: unknown, names: readonly string[]): string {
-  if (typeof got === 'string' && names.includes(got)) return `${got} has options that it needs: write { "type": ${JSON.stringify(got)}, … }`;
-  return `must be of type ${names.join(', ')}, got ${JSON.stringify(got) ?? 'nothing'}`;
-}
+const partSchema = <Kind extends PartKind>(kind: Kind): z.ZodType<PartConfig<Kind>, PartConfig<Kind> | string> =>
+  entriesSchema(catalogue[kind]) as unknown as z.ZodType<PartConfig<Kind>, PartConfig<Kind> | string>;
 
 const count = (): z.ZodInt => z.int().min(1);
 const rate = (): z.ZodNumber => z.number().min(0).lt(1);

@@ -209,8 +209,8 @@ export interface Attention extends Module {
 }
 export interface AttentionVariant extends Variant<'attention/1', AttentionSite, Attention> {
   readonly capabilities: AttentionCapabilities;
-  /** Its query heads in a model of this width; absent: it has none. */
-  heads?(width: number): HeadShape;
+  /** Its query heads in a model of this width; absent or undefined: it has none, or they differ between layers. */
+  heads?(width: number): HeadShape | undefined;
 }
 
 /** A state of a layer that a cache holds: zeros at first. */

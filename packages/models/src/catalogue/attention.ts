@@ -1,6 +1,7 @@
-import { bigBird, cross, grouped, latent, longformer, multiHead, topK, type Mask } from '@ashlar/attention';
+import { bigBird, cross, grouped, latent, longformer, multiHead, perLayer, topK, type Mask } from '@ashlar/attention';
 import type { AttentionVariant } from '@ashlar/nn';
 import { z } from 'zod';
+import { entriesSchema } from './entries-schema.js';
 import { bias, count, entriesOf, epsilon } from './entry.js';
 import { maskOf, maskSchema, type MaskConfig } from './mask.js';
 
@@ -28,7 +29,10 @@ const kvHeads = (otherwise?: string) => count().describe(`G, a divisor of heads$
 /** With its mask made from data. */
 const made = <Options extends { readonly mask?: MaskConfig | undefined }>({ mask, ...rest }: Options): Omit<Options, 'mask'> & { readonly mask: Mask | undefined } => ({ ...rest, mask: mask && maskOf(mask) });
 
-export const attentions = {
+/** An attention as data, as a per-layer pattern holds it. */
+export interface AttentionConfig { readonly type: string; readonly [option: string]: unknown }
+
+const ofOneLayer = {
   multiHead: attention({
     summary: 'Softmax attention, each head with keys and values of its own', paper: 'arXiv 1706.03762',
     options: { ...heads, ...softmax, ...norms, ...masked }, example: { heads: 2 }, create: (options) => multiHead(made(options)),
@@ -67,5 +71,27 @@ export const attentions = {
   cross: attention({
     summary: 'Softmax attention to another sequence', paper: 'arXiv 1706.03762',
     options: { ...heads, kvHeads: kvHeads('heads').optional(), ...softmax, ...norms, mask: masked.mask }, example: { heads: 2 }, create: (options) => cross(made(options)),
+  }),
+} as const;
+
+const variantSchema = entriesSchema(ofOneLayer) as unknown as z.ZodType<AttentionConfig>;
+
+function variantOf({ type, ...options }: AttentionConfig): AttentionVariant {
+  const entries = ofOneLayer as unknown as Record<string, { create(options: object): AttentionVariant }>;
+  return entries[type]!.create(options);
+}
+
+export const attentions = {
+  ...ofOneLayer,
+  perLayer: attention({
+    summary: 'Another attention for each layer, by a pattern such as LLLG', paper: 'arXiv 2004.05150',
+    options: {
+      order: z.string().min(1).describe('A letter a layer, from the first.'),
+      variants: z.record(z.string().length(1), variantSchema).describe('What the letters stand for.'),
+      overrides: z.record(z.string(), z.string().length(1)).optional().describe('Letters of single layers, by their number from 0.'),
+      repeat: z.boolean().optional().describe('Whether the order begins again where it ends; default true.'),
+    },
+    example: { order: 'LG', variants: { L: { type: 'multiHead', heads: 2, mask: { type: 'slidingWindow', windowKeys: 2 } }, G: { type: 'multiHead', heads: 2 } } },
+    create: ({ variants, ...options }) => perLayer({ ...options, variants: Object.fromEntries(Object.entries(variants).map(([letter, variant]) => [letter, variantOf(variant)])) }),
   }),
 } as const;
