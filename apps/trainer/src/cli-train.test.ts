@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { readSafetensorsFile } from '@ashlar/hub/node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ashlar, launch, playground, rowsOf, type Ended, type Playground } from '../test/ashlar-process.js';
@@ -83,7 +83,7 @@ describe('a run that was killed', () => {
       expect((await running.ended).signal).toBe('SIGKILL');
     }
     writeFileSync(ground.at('killed', 'metrics.jsonl'), readFileSync(ground.at('killed', 'metrics.jsonl'), 'utf8').slice(0, -20)); // the last row half written
-    writeFileSync(ground.at('killed', '.checkpoint-120.safetensors.1-0.tmp'), 'half');
+    for (const file of ['checkpoint-120.safetensors', 'metrics.jsonl', 'config.json', 'report.html']) writeFileSync(ground.at('killed', `.${file}.1-0.tmp`), 'half');
     const last = await ashlar(['train', '--resume', '--device', 'wasm', '--json', '--out', ground.at('killed')]);
     expect(last).toMatchObject({ code: 0, byItself: true, stderr: expect.stringMatching(/going on after step \d+/) });
     expect((await whole).code).toBe(0);
@@ -91,6 +91,14 @@ describe('a run that was killed', () => {
     expect(readdirSync(ground.at('killed')).filter((name) => name.endsWith('.tmp'))).toEqual([]);
     const [one, other] = ['killed', 'whole'].map((run) => readSafetensorsFile(ground.at(run, 'model.safetensors')).tensors);
     expect(one).toEqual(other);
+  });
+
+  test('while its folder was being made begins anew', async () => {
+    mkdirSync(ground.at('made'));
+    writeFileSync(ground.at('made', '.config.json.1-0.tmp'), '{');
+    const ended = await ashlar(train('made', '--set', 'training.steps=6', '--resume'));
+    expect(ended).toMatchObject({ code: 0, byItself: true });
+    expect(readdirSync(ground.at('made')).filter((name) => name.endsWith('.tmp'))).toEqual([]);
   });
 
   test('before its first checkpoint begins anew; a damaged checkpoint is passed over for the one before it', async () => {
@@ -128,6 +136,18 @@ describe('a run that was killed', () => {
     writeFileSync(ground.at('book.txt'), book);
     expect(changed).toMatchObject({ code: 3, stderr: expect.stringContaining('the text is not the one of the config') });
   });
+
+  test('goes on where its text has moved, and with another sample if that is asked for', async () => {
+    const running = launch(train('moved', ...long));
+    await running.lines(35);
+    running.child.kill('SIGKILL');
+    await running.ended;
+    copyFileSync(ground.at('book.txt'), ground.at('elsewhere.txt'));
+    const ended = await ashlar(['train', '--resume', '--out', ground.at('moved'), '--device', 'wasm', '--data', ground.at('elsewhere.txt'), '--set', 'sample.prompt=whale', '--set', 'sample.tokens=3']);
+    expect(ended).toMatchObject({ code: 0, stdout: expect.stringMatching(/^whale.{3}$/m) });
+    expect(rowsOf(ground.at('moved', 'metrics.jsonl'))).toEqual(rowsOf(ground.at('whole', 'metrics.jsonl')));
+    expect(JSON.parse(readFileSync(ground.at('moved', 'config.json'), 'utf8'))).toMatchObject({ data: { source: ground.at('elsewhere.txt') }, sample: { prompt: 'whale' } });
+  });
 });
 
 describe('SIGINT', () => {
@@ -140,7 +160,7 @@ describe('SIGINT', () => {
     const rows = rowsOf(ground.at('interrupted', 'metrics.jsonl')), step = rows.at(-1)!.step;
     expect(step).toBeLessThan(300);
     expect(existsSync(ground.at('interrupted', `checkpoint-${step}.safetensors`))).toBe(true);
-    expect(ended.stderr).toContain(`stopped after step ${step} of 300; a checkpoint is written. go on with: node `);
+    expect(ended.stderr).toContain(`stopped after step ${step} of 300; its checkpoint is written. go on with: node `);
     const advice = /train --resume --out (\S+)/.exec(ended.stderr)![1]!;
     expect(await ashlar(['train', '--resume', '--out', advice, '--device', 'wasm', '--json'])).toMatchObject({ code: 0 });
     expect(rowsOf(ground.at('interrupted', 'metrics.jsonl'))).toEqual(rowsOf(ground.at('whole', 'metrics.jsonl')));

@@ -1,8 +1,9 @@
-import { CheckpointError, DivergedError } from '@ashlar/train';
+import { CheckpointError } from '@ashlar/train';
 import { MetricsFileError } from '@ashlar/train/node';
 import { SafetensorsError } from '@ashlar/hub';
 import { InvalidUtf8Error, TextTooShortError, UnknownCharacterError } from '@ashlar/text';
 import { FileWriteError, TextFileError } from '@ashlar/text/node';
+import { DeviceLostError, OutOfMemoryError, ValidationError } from '@ashlar/webgpu';
 
 /** What the command line ends with, by kind of trouble. */
 export const exitCodes = { success: 0, runtime: 1, usage: 2, data: 3, device: 4, output: 5, interrupted: 130 } as const;
@@ -19,8 +20,8 @@ export class Failure extends Error {
 
 const kinds: readonly (readonly [ExitCode, readonly (new (...args: never[]) => Error)[]])[] = [
   [exitCodes.data, [TextFileError, InvalidUtf8Error, TextTooShortError, UnknownCharacterError, SafetensorsError, CheckpointError, MetricsFileError]],
+  [exitCodes.device, [DeviceLostError, OutOfMemoryError, ValidationError]],
   [exitCodes.output, [FileWriteError]],
-  [exitCodes.runtime, [DivergedError]],
 ];
 
 /** The message and exit code of any error. */

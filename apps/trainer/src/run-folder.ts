@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { basename, extname, join, relative, resolve } from 'node:path';
 import { checkpointFolder, type CheckpointFolder } from '@ashlar/train/node';
 import { readSafetensorsFile, writeSafetensors } from '@ashlar/hub/node';
@@ -14,7 +14,6 @@ export interface RunFolder {
   readonly metrics: string;
   readonly tokenizer: string;
   readonly model: string;
-  readonly sample: string;
   readonly report: string;
   readonly checkpoints: CheckpointFolder;
 }
@@ -32,7 +31,6 @@ export function runFolder(path: string): RunFolder {
     metrics: join(folder, 'metrics.jsonl'),
     tokenizer: join(folder, 'tokenizer.json'),
     model: join(folder, 'model.safetensors'),
-    sample: join(folder, 'sample.txt'),
     report: join(folder, 'report.html'),
     checkpoints: checkpointFolder(folder, { format: { write: writeSafetensors, read: readSafetensorsFile } }),
   };
@@ -43,7 +41,15 @@ export function stateOf(run: RunFolder): RunState {
   if (!statSync(run.path).isDirectory()) return 'other';
   if (existsSync(run.report) && existsSync(run.model)) return 'finished';
   if (existsSync(run.config)) return 'unfinished';
-  return readdirSync(run.path).length === 0 ? 'empty' : 'other';
+  return readdirSync(run.path).every((name) => leftover.test(name)) ? 'empty' : 'other';
+}
+
+/** What a killed process can leave of a file that it was writing. */
+const leftover = /^\.(config\.json|tokenizer\.json|metrics\.jsonl|model\.safetensors|report\.html|checkpoint-\d+\.safetensors)\.\d+-\d+\.tmp$/;
+
+/** Removes what a killed process left half written in the folder of a run. */
+export function removeLeftovers(run: RunFolder): void {
+  for (const name of readdirSync(run.path)) if (leftover.test(name)) rmSync(join(run.path, name), { force: true });
 }
 
 /**

@@ -3,7 +3,7 @@ import { exitCodes, Failure, failureOf } from '../failure.js';
 import { invocation, quoted } from '../invocation.js';
 import { formatCount, formatLarge } from '../progress/format.js';
 import { jsonRows, progress } from '../progress/progress.js';
-import { writeJson } from '../run-folder.js';
+import { removeLeftovers, writeJson } from '../run-folder.js';
 import type { Streams } from '../streams.js';
 import { finishRun } from '../training/finish.js';
 import { listenForInterruption } from '../training/interruption.js';
@@ -32,6 +32,7 @@ export async function trainCommand(options: TrainCommandOptions, { stdout, stder
   const resumeAdvice = (): string => `go on with: ${invocation()} train --resume --out ${quoted(run.shownPath)}`;
   using interruption = listenForInterruption(() => tell('\nstopping after this step; interrupt again to end at once'));
   try {
+    removeLeftovers(run);
     const { step: from, notes } = start.resumed === undefined ? { step: 0, notes: [] } : resumeStep(step, run, materials, device);
     notes.forEach(tell);
     const { config, train, validation, model, batches } = materials;
@@ -46,15 +47,17 @@ export async function trainCommand(options: TrainCommandOptions, { stdout, stder
     const shown = options.json ? jsonRows(stdout) : progress({ steps, from, terminal: stdout });
     const result = await runSession({ materials, device, step, run, progress: shown, signal: interruption.signal }).finally(() => shown.end());
     if (!result.finished) {
-      tell(`stopped after step ${formatCount(result.step)} of ${formatCount(steps)}; a checkpoint is written. ${resumeAdvice()}`);
+      const written = run.checkpoints.steps()[0] === result.step ? 'its checkpoint is written' : 'no checkpoint was needed';
+      tell(`stopped after step ${formatCount(result.step)} of ${formatCount(steps)}; ${written}. ${resumeAdvice()}`);
       return interruption.exitCode ?? exitCodes.interrupted;
     }
+    interruption[Symbol.dispose](); // all is kept by now: from here on an interruption simply ends the process
     await finishRun({ materials, device, step, run, write: options.json ? () => {} : (text) => stdout.write(text) });
     tell(`report: ${run.report}`);
     return exitCodes.success;
   } catch (error) {
     const { exitCode, message } = failureOf(error);
-    const advice = exitCode === exitCodes.output || exitCode === exitCodes.runtime ? `\n${run.checkpoints.steps().length === 0 ? 'no checkpoint was written yet' : `the checkpoint of step ${run.checkpoints.steps()[0]} is there`}. ${resumeAdvice()}` : '';
+    const advice = exitCode !== exitCodes.usage && exitCode !== exitCodes.data ? `\n${run.checkpoints.steps().length === 0 ? 'no checkpoint was written yet' : `the checkpoint of step ${run.checkpoints.steps()[0]} is there`}. ${resumeAdvice()}` : '';
     throw new Failure(exitCode, `${message}${advice}`, { cause: error });
   } finally {
     step.release();

@@ -19,7 +19,6 @@ export function buildStep({ config, model }: Materials, device: Device): TrainSt
 
 /** Takes up the newest whole checkpoint of a run, if there is one. Returns the updates done so far, and what is worth telling. */
 export function resumeStep(step: TrainStep, run: RunFolder, materials: Materials, device: Device): { step: number; notes: string[] } {
-  run.checkpoints.removeLeftovers();
   const found = run.checkpoints.newest();
   if (found === undefined) return { step: 0, notes: ['no checkpoint was written yet: beginning at step 1'] };
   const { facts, tensors, damaged, path } = found;

@@ -28,13 +28,19 @@ export function planStart(options: StartOptions): Start {
   const stored = readJson(resumed.config) as Readonly<Record<string, unknown>>;
   const config = resolveConfig(stored, { set: [] }, resumed.config);
   const wanted = written ?? resolveConfig(stored, options, resumed.config);
-  const { vocabulary } = config.model, { sha256 } = config.data;
-  const comparable = { ...wanted, model: { ...wanted.model, vocabulary: wanted.model.vocabulary ?? vocabulary }, data: { ...wanted.data, sha256: wanted.data.sha256 ?? sha256 } };
-  const changed = differences({ ...config, name: '', sample: {} }, { ...comparable, name: '', sample: {} });
+  const vocabulary = wanted.model.vocabulary ?? config.model.vocabulary, sha256 = wanted.data.sha256 ?? config.data.sha256;
+  const changed = differences(decisive(config), decisive({ ...wanted, model: { ...wanted.model, vocabulary }, data: { ...wanted.data, sha256 } }));
   if (changed.length > 0) {
     throw new Failure(exitCodes.usage, `--resume: ${resumed.shownPath} was begun with another config: ${changed.join('; ')}. Leave the changes out, or begin a new run with another --out`);
   }
-  return { config, resumed, createFolder: () => resumed };
+  const { source = config.data.source } = wanted.data;
+  const continued: ResolvedConfig = { ...config, sample: wanted.sample, data: { ...config.data, ...(source === undefined ? {} : { source }) } };
+  return { config: continued, resumed, createFolder: () => resumed };
+}
+
+/** The part of a config that decides the course of the training: all but the name, the place of the text and the sample. */
+function decisive({ model, data: { tokenizer, validation, sha256 }, training }: ResolvedConfig): unknown {
+  return { model, data: { tokenizer, validation, sha256 }, training };
 }
 
 function runToResume({ out, config }: StartOptions): RunFolder | undefined {
