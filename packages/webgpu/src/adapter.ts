@@ -32,6 +32,7 @@ export function targetOf(device: GPUDevice, gpu: GPU, { adapterClass, name }: Ad
   return {
     adapterClass,
     storageBindings: device.limits.maxStorageBuffersPerShaderStage,
+    largestBinding: device.limits.maxStorageBufferBindingSize,
     invocationsPerWorkgroup: device.limits.maxComputeInvocationsPerWorkgroup,
     workgroupMemoryBytes: device.limits.maxComputeWorkgroupStorageSize,
     subgroups: adapterClass === 'gpu' && device.features.has('subgroups') && gpu.wgslLanguageFeatures.has('subgroup_id'),

@@ -62,8 +62,11 @@ export class SlotUses {
 
 interface Group { buffer: BufferHolder; start: number; end: number; uses: SlotUse[] }
 
+/** Tells how a shader reaches a slot. */
+export interface SlotResolver { of(slot: Slot): SlotAccess }
+
 /** Assigns bindings to slots. */
-export class Bindings {
+export class Bindings implements SlotResolver {
   readonly list: readonly Binding[];
   readonly #access = new Map<number, SlotAccess>();
 

@@ -27,9 +27,9 @@ export class WebgpuExecutable implements Executable {
   constructor(readonly device: WebgpuDevice, readonly plan: Plan) {
     for (const slot of [...plan.inputs, ...plan.outputs, ...plan.constants, ...plan.state]) device.requireDtype(slot.dtype);
     this.#memory = new PlanMemory(device.memory, device.submissions, plan);
-    const { locate, temporary } = this.#memory;
+    const { locate, temporary, table } = this.#memory;
     const programs = plan.steps.flatMap((step, index) => {
-      const made = kernelPrograms({ target: device.target, locate, temporary }, step.kernel, device.fused);
+      const made = kernelPrograms({ target: device.target, locate, temporary, table }, step.kernel, device.fused);
       this.#memory.endKernel();
       return made.map((program) => ({ program, step: index }));
     });

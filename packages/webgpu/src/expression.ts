@@ -5,7 +5,7 @@
  * does not depend on that axis stays a scalar; loads that walk along it become one vec4 load where that is aligned.
  */
 import type { Atom, DType, Expression, Index, Store } from '@ashlar/tensor';
-import type { Bindings, SlotAccess } from './bindings.js';
+import type { SlotAccess, SlotResolver } from './bindings.js';
 import { Body, floatLiteral, spread, typeName, type Value, type ValueType } from './emitter.js';
 import { binaryText, call, unaryText } from './arithmetic.js';
 
@@ -13,7 +13,7 @@ export const valueType = (dtype: DType): ValueType => (dtype === 'f16' ? 'f32' :
 
 export interface ExpressionContext {
   readonly body: Body;
-  readonly bindings: Bindings;
+  readonly bindings: SlotResolver;
   /** WGSL i32 expressions of the loop axes. */
   readonly axes: readonly string[];
   readonly lanes: 1 | 4;

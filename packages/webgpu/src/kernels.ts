@@ -3,6 +3,7 @@ import type { Kernel } from '@ashlar/tensor';
 import { dotPrograms } from './dot.js';
 import type { FusedKernels } from './fused.js';
 import { loopPrograms } from './loop.js';
+import { multiPrograms } from './multi.js';
 import type { CompileContext, Program } from './program.js';
 import { scatterPrograms } from './scatter.js';
 
@@ -11,7 +12,7 @@ export function kernelPrograms(context: CompileContext, kernel: Kernel, fused: F
     case 'loop': return loopPrograms(context, kernel);
     case 'dot': return dotPrograms(context, kernel);
     case 'scatter': return scatterPrograms(context, kernel);
-    case 'multi': return kernel.loops.flatMap((loop) => loopPrograms(context, loop));
+    case 'multi': return multiPrograms(context, kernel);
     case 'fused': return fused.programs(context, kernel);
   }
 }

@@ -130,6 +130,13 @@ export class PlanMemory {
     return slot;
   };
 
+  /** Data that a kernel looks things up in. */
+  table = (data: Uint32Array<ArrayBuffer>): Region => {
+    const gpu = this.#own(data.byteLength, 'table');
+    this.memory.device.queue.writeBuffer(gpu, 0, data);
+    return { buffer: { gpu }, offset: 0, bytes: data.byteLength };
+  };
+
   /** The next kernel's temporaries may lie over the last one's. */
   endKernel(): void { this.#scratchTop = 0; }
 

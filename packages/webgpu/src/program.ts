@@ -10,6 +10,8 @@ export type AdapterClass = 'gpu' | 'cpu';
 export interface Target {
   readonly adapterClass: AdapterClass;
   readonly storageBindings: number;
+  /** Bytes. */
+  readonly largestBinding: number;
   readonly invocationsPerWorkgroup: number;
   readonly workgroupMemoryBytes: number;
   /** Whether shaders may use subgroup operations and `subgroup_id`. */
@@ -26,6 +28,8 @@ export interface CompileContext {
   readonly locate: (slot: Slot) => Region;
   /** Memory that lives from this kernel's first dispatch to its last. */
   readonly temporary: (dtype: DType, size: number) => Slot;
+  /** A buffer with data that is known now. */
+  readonly table: (data: Uint32Array<ArrayBuffer>) => Region;
 }
 
 export interface Program {
