@@ -1,10 +1,12 @@
 import { webgpu as createDevice, type WebgpuDevice, type WebgpuOptions } from '@ashlar/webgpu';
+import { tuningFiles } from './tuning-file.js';
 import { findAdapter, type AdapterChoice, type DawnOptions } from './adapters.js';
 
+export { tuningFiles } from './tuning-file.js';
 export { findAdapter, listAdapters, type AdapterChoice, type DawnOptions, type FoundAdapter, type ListedAdapter } from './adapters.js';
 export { cacheFolder } from './cache-folder.js';
 
-export interface WebgpuNodeOptions extends DawnOptions, Pick<WebgpuOptions, 'adapterClass' | 'poison'> {
+export interface WebgpuNodeOptions extends DawnOptions, Pick<WebgpuOptions, 'adapterClass' | 'autotune' | 'poison' | 'tuningStore'> {
   /** Which adapter. Default: `auto`. */
   readonly adapter?: AdapterChoice;
 }
@@ -20,5 +22,5 @@ export async function webgpu(options: WebgpuNodeOptions = {}): Promise<WebgpuDev
   const { adapter: choice = 'auto', boundsChecks, validation, ...rest } = options;
   const found = await findAdapter(choice, { ...(boundsChecks !== undefined && { boundsChecks }), ...(validation !== undefined && { validation }) });
   held.add(found.gpu);
-  return createDevice({ ...rest, gpu: found.gpu, adapter: found.adapter, patient: true, onClose: () => held.delete(found.gpu) });
+  return createDevice({ tuningStore: tuningFiles(), ...rest, gpu: found.gpu, adapter: found.adapter, patient: true, onClose: () => held.delete(found.gpu) });
 }

@@ -2,6 +2,7 @@
 import { describeAdapter, deviceDescriptor, targetOf } from './adapter.js';
 import { WebgpuDevice } from './device.js';
 import type { AdapterClass } from './program.js';
+import { tuningKey, type Autotune, type TuningStore } from './tuning.js';
 
 export interface WebgpuOptions {
   /** Where to ask for an adapter. Default: `navigator.gpu`. */
@@ -10,6 +11,10 @@ export interface WebgpuOptions {
   readonly adapter?: GPUAdapter;
   /** Which kernels to use. Default: `cpu` for software adapters, else `gpu`. */
   readonly adapterClass?: AdapterClass;
+  /** Whether products are tuned. Default: `off`. */
+  readonly autotune?: Autotune;
+  /** Where tuned choices are kept; without it they last as long as the device. */
+  readonly tuningStore?: TuningStore;
   /** Whether waiting for a run must not occupy a thread (Dawn in Node polls without rest). Default: false. */
   readonly patient?: boolean;
   /** Fills fresh memory with NaN, so that a read of what was never written shows. For tests. */
@@ -30,8 +35,13 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuDevice>
   const description = describeAdapter(adapter, options.adapterClass);
   const device = await adapter.requestDevice(deviceDescriptor(adapter));
   const dotChoices = new Map<string, string>();
-  return new WebgpuDevice({
-    gpu: device, adapter: description, target: targetOf(device, gpu, description, dotChoices), dotChoices,
+  const { autotune = 'off', tuningStore } = options;
+  if (!['off', 'cached', 'run'].includes(autotune)) throw new TypeError(`webgpu: autotune must be off, cached or run, got ${String(autotune)}`);
+  if (autotune === 'cached' && !tuningStore) throw new TypeError('webgpu: autotune \'cached\' needs a tuningStore to read from');
+  const made = new WebgpuDevice({
+    autotune, tuningStore, gpu: device, adapter: description, target: targetOf(device, gpu, description, dotChoices), dotChoices,
     patient: options.patient ?? false, poison: options.poison ?? false, onClose: options.onClose ?? (() => {}),
   });
+  if (autotune !== 'off') for (const [shapeClass, choice] of Object.entries((await tuningStore?.load(tuningKey(made))) ?? {})) dotChoices.set(shapeClass, choice);
+  return made;
 }

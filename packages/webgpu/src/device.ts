@@ -9,6 +9,7 @@ import { PipelineCache } from './pipelines.js';
 import { Readback } from './readback.js';
 import { byteSize, WebgpuStorage } from './storage.js';
 import { Submissions } from './submission.js';
+import { tunePlan, tuningKey, type Autotune, type TunedDot, type TuningStore } from './tuning.js';
 
 export interface WebgpuCounters extends DeviceCounters {
   /** Bytes in buffers, with the unused rest of arenas. `bytes` counts what is handed out. */
@@ -31,6 +32,8 @@ export interface DeviceParts {
   readonly patient: boolean;
   readonly poison: boolean;
   readonly dotChoices: Map<string, string>;
+  readonly autotune: Autotune;
+  readonly tuningStore: TuningStore | undefined;
   /** Called once when the device is closed. */
   readonly onClose: () => void;
 }
@@ -43,6 +46,11 @@ export class WebgpuDevice implements Device {
   readonly gpu: GPUDevice;
   readonly adapter: AdapterDescription;
   readonly target: Target;
+  readonly autotune: Autotune;
+  /** The dot kernel of each tuned class of shapes. */
+  readonly dotChoices: Map<string, string>;
+  /** What tuning in this process measured and chose. */
+  readonly tuned: TunedDot[] = [];
   readonly memory: Memory;
   readonly fused: FusedKernels;
   readonly pipelines: PipelineCache;
@@ -52,12 +60,16 @@ export class WebgpuDevice implements Device {
   #closed = false;
   readonly #lostCallbacks = new Set<(error: Error) => void>();
   readonly #onClose: () => void;
+  readonly #tuningStore: TuningStore | undefined;
 
   constructor(parts: DeviceParts) {
     this.gpu = parts.gpu;
     this.adapter = parts.adapter;
     this.target = parts.target;
     this.#onClose = parts.onClose;
+    this.#tuningStore = parts.tuningStore;
+    this.autotune = parts.autotune;
+    this.dotChoices = parts.dotChoices;
     this.description = `WebGPU on ${parts.adapter.name} (${parts.target.adapterClass === 'cpu' ? 'software adapter' : 'hardware adapter'})`;
     this.dtypes = new Set<DType>(parts.target.half ? ['f32', 'f16', 'i32', 'u32', 'bool'] : ['f32', 'i32', 'u32', 'bool']);
     this.fused = new FusedKernels(this.target);
@@ -121,6 +133,15 @@ export class WebgpuDevice implements Device {
   compilePlan(plan: Plan): Executable {
     this.check();
     return compilePlan(this, plan);
+  }
+
+  /** Tunes the products of a plan that have no choice yet; tells whether there were any. */
+  async tune(plan: Plan): Promise<boolean> {
+    const results = await tunePlan(this, plan);
+    if (results.length === 0) return false;
+    this.tuned.push(...results);
+    await this.#tuningStore?.save(tuningKey(this), Object.fromEntries(this.dotChoices));
+    return true;
   }
 
   async close(): Promise<void> {

@@ -49,8 +49,8 @@ export function dotClass(kernel: DotKernel): string {
 
 export function dotPrograms(context: CompileContext, kernel: DotKernel): Program[] {
   if (kernel.m * kernel.n * product(kernel.batch) === 0) return [];
-  const choice = context.target.dotChoices.get(dotClass(kernel)) ?? dotCandidates(context.target, kernel)[0]!;
-  return [dotProgram(context, kernel, choice)];
+  const candidates = dotCandidates(context.target, kernel), tuned = context.target.dotChoices.get(dotClass(kernel));
+  return [dotProgram(context, kernel, tuned !== undefined && candidates.includes(tuned) ? tuned : candidates[0]!)];
 }
 
 /** Compiles the product with a named kernel: `shared-32`, or `register-RxV` with an optional `-k1`. */

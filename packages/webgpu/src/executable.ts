@@ -1,10 +1,10 @@
 /** A plan made ready: pipelines and bind groups once, then one encoder, one pass and one submit a run. */
-import type { Executable, Plan, Slot, Storage, TypedArray } from '@ashlar/tensor';
+import type { Executable, Kernel, Plan, Slot, Storage, TypedArray } from '@ashlar/tensor';
 import type { WebgpuDevice } from './device.js';
 import { kernelPrograms } from './kernels.js';
 import { alignUp, usage } from './memory.js';
 import { PlanMemory } from './plan-memory.js';
-import type { Program } from './program.js';
+import type { Program, Target } from './program.js';
 import { byteSize, checkData, isWebgpuStorage, RingStorage, WebgpuStorage, type Place } from './storage.js';
 import type { RunClock } from './submission.js';
 
@@ -17,26 +17,21 @@ interface Ring { readonly buffer: GPUBuffer; readonly offset: number; readonly s
 
 export class WebgpuExecutable implements Executable {
   readonly #memory: PlanMemory;
-  readonly dispatches: readonly Dispatch[];
+  dispatches: readonly Dispatch[];
   readonly #rings: (Ring | undefined)[] = [];
   readonly #ringBuffer: GPUBuffer | undefined;
   readonly #clock: RunClock = { runs: 0, shortest: Infinity };
   #runs = 0;
+  #tuned = false;
   #released = false;
 
-  constructor(readonly device: WebgpuDevice, readonly plan: Plan) {
+  /** `target`: what kernels are chosen by, where that is not what the device says. */
+  constructor(readonly device: WebgpuDevice, readonly plan: Plan, target: Target = device.target) {
     for (const slot of [...plan.inputs, ...plan.outputs, ...plan.constants, ...plan.state]) device.requireDtype(slot.dtype);
     this.#memory = new PlanMemory(device.memory, device.submissions, plan);
-    const { locate, temporary, table } = this.#memory;
-    const programs = plan.steps.flatMap((step, index) => {
-      const made = kernelPrograms({ target: device.target, locate, temporary, table }, step.kernel, device.fused);
-      this.#memory.endKernel();
-      return made.map((program) => ({ program, step: index }));
-    });
+    const programs = plan.steps.map(({ kernel }) => this.#programs(kernel, target));
     this.#memory.seal();
-    this.dispatches = programs.map(({ program, step }) => ({
-      program, step, pipeline: device.pipelines.pipeline(program), bindGroup: device.pipelines.bindGroup(program),
-    }));
+    this.dispatches = programs.flatMap((made, step) => made.map((program) => this.#dispatch(program, step)));
     let ringTotal = 0;
     const offsets = plan.outputs.map((slot) => {
       const bytes = copyBytes(slot);
@@ -50,6 +45,27 @@ export class WebgpuExecutable implements Executable {
       this.#rings = offsets.map((place) => place && { buffer, ...place });
     }
     finalizer.register(this, { device, memory: this.#memory, ring: this.#ringBuffer }, this);
+  }
+
+  #programs(kernel: Kernel, target: Target): readonly Program[] {
+    const { locate, temporary, table } = this.#memory;
+    const programs = kernelPrograms({ target, locate, temporary, table }, kernel, this.device.fused);
+    this.#memory.endKernel();
+    return programs;
+  }
+
+  #dispatch(program: Program, step: number): Dispatch {
+    const { pipelines } = this.device;
+    return { program, step, pipeline: pipelines.pipeline(program), bindGroup: pipelines.bindGroup(program) };
+  }
+
+  /** Measures the products of this plan that were not measured yet and takes the kernels chosen for them. */
+  async #tune(): Promise<void> {
+    const { device, plan } = this;
+    await device.submissions.atMost(0);
+    if (this.#released || !(await device.tune(plan))) return;
+    const other = plan.steps.map(({ kernel }, step) => (kernel.kind === 'dot' ? this.#programs(kernel, device.target).map((program) => this.#dispatch(program, step)) : undefined));
+    this.dispatches = plan.steps.flatMap((_, step) => other[step] ?? this.dispatches.filter((dispatch) => dispatch.step === step));
   }
 
   run(inputs: readonly (TypedArray | Storage)[]): Storage[] {
@@ -120,6 +136,10 @@ export class WebgpuExecutable implements Executable {
 
   async ready(): Promise<void> {
     this.#check();
+    if (this.device.autotune === 'run' && !this.#tuned) {
+      this.#tuned = true;
+      await this.#tune();
+    }
     await this.device.submissions.atMost(1);
     this.#check();
   }

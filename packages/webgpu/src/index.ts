@@ -6,3 +6,4 @@ export type { AdapterClass, CompileContext, Program, Target } from './program.js
 export type { WebgpuKernel } from './fused.js';
 export { profile, type KernelTime } from './profile.js';
 export type { WebgpuExecutable } from './executable.js';
+export { type Autotune, type Candidate, type TunedDot, type TuningStore } from './tuning.js';
