@@ -11,7 +11,7 @@ import { Tensor, where } from './tensor.js';
 
 /**
  * Attributes of the operations `attention` (operands q, k, v, …captures) and `attentionGrad` (q, k, v, o, lse, dO,
- * …captures; results dq, dk, dv, and the gradient of each float capture). Kernels get mods as expressions over loop axes
+ * …captures; results dq, dk, dv, and the gradient of each float capture that is asked for). Kernels get mods as expressions over loop axes
  * 0…3 = batch, head, query, key (`mask`: bool; `score`: f32, from the `accumulator`), and `attentionGrad` also `slope`
  * (∂score/∂accumulator) and `tables` (see `AttentionTable`).
  */
@@ -21,6 +21,8 @@ export interface AttentionAttributes extends Readonly<Record<string, unknown>> {
   readonly causal: boolean;
   readonly mask?: TracedMod;
   readonly score?: TracedMod;
+  /** Of `attentionGrad`: the operands among the captures whose gradients are results, in this order. */
+  readonly differentiate?: readonly number[];
 }
 
 export interface AttentionShape { readonly B: number; readonly H: number; readonly T: number; readonly D: number; readonly G: number; readonly S: number }
@@ -69,7 +71,7 @@ function referenceGradient([q, k, v, o, lse, g, ...captures]: readonly Tensor[],
   const scores = scoresOf(operands[0]!, operands[1]!, operands.slice(2), attributes), weights = weightsOf(scores, lse!);
   const upstream = wide(g!).permute(0, 2, 1, 3).reshape([B, G, H / G, T, D]), delta = wide(o!).mul(wide(g!)).sum(-1).permute(0, 2, 1).reshape([B, H, T, 1]);
   const slopes = weights.mul(upstream.matmul(wide(v!).reshape([B, G, 1, S, D]).transpose()).reshape([B, H, T, S]).sub(delta));
-  const [dq, dk, ...rest] = gradients(scores.modified, operands.filter((operand) => isFloat(operand.dtype)), slopes);
+  const [dq, dk, ...rest] = gradients(scores.modified, [operands[0]!, operands[1]!, ...(attributes.differentiate ?? []).map((i) => operands[i - 4]!)], slopes);
   const dv = weights.reshape([B, G, H / G, T, S]).transpose().matmul(upstream).sum(2).cast(v!.dtype);
   return [...[dq!, dk!, dv].map((gradient) => gradient.permute(0, 2, 1, 3)), ...rest];
 }
@@ -84,9 +86,9 @@ const attentionFlops = (products: number) => ({ inputs, attributes }: { readonly
 
 const applyAttentionGradient = defineFused<AttentionAttributes>({
   name: 'attentionGrad',
-  outputs: (inputs) => {
+  outputs: (inputs, { differentiate = [] }) => {
     const { B, H, T, D, G, S } = attentionShape(inputs), { dtype } = inputs[0]!;
-    const captures = inputs.slice(6).filter((input) => isFloat(input.dtype)).map((input) => ({ shape: input.shape, dtype: input.dtype }));
+    const captures = differentiate.map((i) => ({ shape: inputs[i]!.shape, dtype: inputs[i]!.dtype }));
     return [{ shape: [B, T, H, D], dtype }, { shape: [B, S, G, D], dtype }, { shape: [B, S, G, D], dtype }, ...captures];
   },
   reference: (inputs, attributes) => referenceGradient(inputs, attributes),
@@ -102,11 +104,11 @@ const attentionCases = ([[1, 2, 2, 1, 1, 4], [2, 4, 2, 7, 7, 8], [1, 2, 1, 5, 9,
 const capturesFrom = ({ mask, score, ...rest }: AttentionAttributes, firstInput: number): AttentionAttributes =>
   ({ ...rest, ...(mask ? { mask: { ...mask, firstInput } } : {}), ...(score ? { score: { ...score, firstInput } } : {}) });
 
-/** Gradients of q, k, v [B, H | G, T | S, D] and of the captures, undefined for those that are not float. */
-function pullBack(operands: { readonly q: Tensor; readonly k: Tensor; readonly v: Tensor; readonly o: Tensor; readonly lse: Tensor; readonly g: Tensor; readonly captures: readonly Tensor[] }, attributes: AttentionAttributes): (Tensor | undefined)[] {
-  const { q, k, v, o, lse, g, captures } = operands;
-  const [dq, dk, dv, ...rest] = applyAttentionGradient([q, k, v, o, lse, g, ...captures], capturesFrom(attributes, 6));
-  return [...[dq!, dk!, dv!].map((gradient) => gradient.permute(0, 2, 1, 3)), ...captures.map((capture) => (isFloat(capture.dtype) ? rest.shift() : undefined))];
+/** Gradients of q, k, v [B, H | G, T | S, D] and of those captures that want it. */
+function pullBack(operands: { readonly q: Tensor; readonly k: Tensor; readonly v: Tensor; readonly o: Tensor; readonly lse: Tensor; readonly g: Tensor; readonly captures: readonly Tensor[] }, attributes: AttentionAttributes, wants: (capture: number) => boolean): (Tensor | undefined)[] {
+  const { q, k, v, o, lse, g, captures } = operands, wanted = captures.map((_, i) => i).filter((i) => isFloat(captures[i]!.dtype) && wants(i));
+  const [dq, dk, dv, ...rest] = applyAttentionGradient([q, k, v, o, lse, g, ...captures], { ...capturesFrom(attributes, 6), ...(wanted.length > 0 ? { differentiate: wanted.map((i) => i + 6) } : {}) });
+  return [...[dq!, dk!, dv!].map((gradient) => gradient.permute(0, 2, 1, 3)), ...captures.map((_, i) => (wanted.includes(i) ? rest[wanted.indexOf(i)] : undefined))];
 }
 
 const attentionOutputs = (inputs: readonly { readonly shape: Shape; readonly dtype: DType }[]): { readonly shape: Shape; readonly dtype: DType }[] => {
@@ -118,7 +120,7 @@ const applyAttention = defineFused<AttentionAttributes>({
   name: 'attention',
   outputs: (inputs) => attentionOutputs(inputs),
   reference: (inputs, attributes) => referenceAttention(inputs, attributes),
-  vjp: ({ inputs: [q, k, v, ...captures], outputs: [o, lse], cotangents: [g], attributes }) => pullBack({ q: q!, k: k!, v: v!, o: o!, lse: lse!, g: g!, captures }, attributes),
+  vjp: ({ inputs: [q, k, v, ...captures], outputs: [o, lse], cotangents: [g], attributes, wants }) => pullBack({ q: q!, k: k!, v: v!, o: o!, lse: lse!, g: g!, captures }, attributes, (i) => wants(i + 3)),
   flops: attentionFlops(2),
   tolerance: { f32: 1e-5, f16: 2e-3 },
   cases: attentionCases,
@@ -142,8 +144,8 @@ const applySinkAttention = defineFused<AttentionAttributes>({
     const total = peak.add(lse.sub(peak).exp().add(sink.sub(peak).exp()).log());
     return [wide(o).mul(lse.sub(total).exp().permute(0, 2, 1).reshape([...o.shape.slice(0, 3), 1])).cast(o.dtype), total];
   },
-  vjp: ({ inputs: [q, k, v, sinks, ...captures], outputs: [o, lse], cotangents: [g], attributes }) => {
-    const [dq, dk, dv, ...rest] = pullBack({ q: q!, k: k!, v: v!, o: o!, lse: lse!, g: g!, captures }, attributes);
+  vjp: ({ inputs: [q, k, v, sinks, ...captures], outputs: [o, lse], cotangents: [g], attributes, wants }) => {
+    const [dq, dk, dv, ...rest] = pullBack({ q: q!, k: k!, v: v!, o: o!, lse: lse!, g: g!, captures }, attributes, (i) => wants(i + 4));
     const delta = wide(o!).mul(wide(g!)).sum(-1).permute(0, 2, 1), [, H] = lse!.shape;
     return [dq, dk, dv, sinks!.reshape([H!, 1]).sub(lse!).exp().mul(delta).sum([0, 2]).neg(), ...rest];
   },

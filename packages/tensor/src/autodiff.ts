@@ -130,7 +130,7 @@ function pull(targets: readonly Tensor[], cotangents: readonly (Tensor | undefin
       } else if (op.op.vjp) {
         const shapes = op.op.outputs(node.inputs, op.attributes);
         const outputs = shapes.map(({ shape, dtype }, index) => new Tensor(results[index] ?? n.make({ kind: 'result', index }, [node], shape, dtype)));
-        const saved = { inputs, outputs, cotangents: outputs.map((output) => sums.get(output.node) ?? zeros(output.shape, output.dtype)), attributes: op.attributes };
+        const saved = { inputs, outputs, cotangents: outputs.map((output) => sums.get(output.node) ?? zeros(output.shape, output.dtype)), attributes: op.attributes, wants: (i: number) => needed.has(node.inputs[i]!) };
         op.op.vjp(saved).forEach((gradient, i) => accumulate(node.inputs[i]!, gradient));
       } else {
         const copies = inputs.map((input) => new Tensor(n.barrier(input.node, false)));

@@ -16,8 +16,8 @@ export interface FusedDefinition<A extends Attributes = Attributes> {
   outputs(inputs: readonly Node[], attributes: A): { readonly shape: Shape; readonly dtype: DType }[];
   /** The results in primitives. */
   reference(inputs: Tensor[], attributes: A): Tensor[];
-  /** Cotangents of the inputs (undefined: no gradient). Absent: the reference is differentiated. */
-  vjp?(saved: { readonly inputs: Tensor[]; readonly outputs: Tensor[]; readonly cotangents: Tensor[]; readonly attributes: A }): (Tensor | undefined)[];
+  /** Cotangents of the inputs (undefined: no gradient). `wants(i)`: whether input i's is asked for. Absent: the reference is differentiated. */
+  vjp?(saved: { readonly inputs: Tensor[]; readonly outputs: Tensor[]; readonly cotangents: Tensor[]; readonly attributes: A; wants(input: number): boolean }): (Tensor | undefined)[];
   /** Kernels by backend kind, in the form which that backend's package exports as a type. Built-in kernels are in the backends. */
   readonly kernels?: Readonly<Record<string, unknown>>;
   /** Floating-point operations, for `explain()`. Absent: those of the reference, counted where it is inlined, else 0. */
