@@ -60,6 +60,11 @@ export function createProgram(streams: Streams, done: (exitCode: number) => void
     .option('--json', 'print one JSON object', false)
     .action(async (options) => done(await (await import('./commands/evaluate.js')).evaluateCommand(options, streams)));
 
+  program.command('list').description('list the parts that a config can name')
+    .argument('[family]', 'attention, positional, norm, residual or feed-forward; default: all')
+    .option('--json', 'print one JSON array', false)
+    .action(async (family, options) => done(await (await import('./commands/list.js')).listCommand(family, options, streams)));
+
   program.command('doctor').description('tell what this machine can compute on, and what to do where something lacks')
     .option('--json', 'print one JSON object', false)
     .action(async (options) => done(await (await import('./commands/doctor.js')).doctorCommand(options, streams)));
