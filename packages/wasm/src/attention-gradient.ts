@@ -125,12 +125,12 @@ function emitGradient(context: EmitContext): void {
           const columnPanels = number(op('i32.shr_u', add(visible, int(7)), int(3)));
           const offset = number(mul(get(from), int(scoreRow)));
           for (const [left, right, target] of [[queryRows, keysDeep, weights], [upstreamRows, valuesDeep, slopes]] as const) {
-            e.push(call(scoreTiles, add(left, mul(get(from), int(4 * D))), right, add(target, offset), int(scoreRow), stripPanels, columnPanels, int(D), int(16 * D), int(32 * D), int(32), int(0)));
+            e.push(call(scoreTiles, add(left, mul(get(from), int(4 * D))), right, add(target, offset), int(scoreRow), stripPanels, columnPanels, int(D), int(16 * D), int(32 * D), int(0)));
           }
           const row = f.local('i32');
           const rowBody = e.scope(() => { gradientRow(row, start, visible, columnPanels, head, top); });
           e.push(forRange(row, get(from), to, int(1), rowBody));
-          e.push(call(rowTiles, add(slopes, offset), keysWide, add(dqBlock, mul(get(from), int(4 * wide))), int(4 * wide), stripPanels, int(wide / 8), visible, int(4 * scoreRow), scaled(count, 32), int(32), int(0)));
+          e.push(call(rowTiles, add(slopes, offset), keysWide, add(dqBlock, mul(get(from), int(4 * wide))), int(4 * wide), stripPanels, int(wide / 8), visible, int(4 * scoreRow), scaled(count, 32), int(0)));
           addRows(get(from), to, head, top);
         });
         e.push(when(op('i32.gt_s', visible, int(0)), inside));
@@ -145,7 +145,7 @@ function emitGradient(context: EmitContext): void {
           const panels = number(minimum(int(strip / 4), sub(keyPanels, op('i32.shr_u', get(column), int(2)))));
           const offset = number(add(mul(row, int(scoreRow)), scaled(get(column), 4)));
           for (const [left, right, target] of [[weights, upstreamWide, dvBlock], [slopes, queriesWide, dkBlock]] as const) {
-            e.push(call(columnTiles, add(left, offset), add(right, mul(row, int(32))), add(target, mul(get(column), int(4 * wide))), int(4 * wide), panels, int(wide / 8), sub(rows, row), int(16), scaled(rows, 32), int(32), int(1)));
+            e.push(call(columnTiles, add(left, offset), add(right, mul(row, int(32))), add(target, mul(get(column), int(4 * wide))), int(4 * wide), panels, int(wide / 8), sub(rows, row), int(16), scaled(rows, 32), int(1)));
           }
         });
         e.push(when(op('i32.lt_s', row, rows), inside));

@@ -3,17 +3,18 @@
  * sum a row, never a T × S matrix. Blocks above the diagonal are skipped, and strips of 16 rows stop at the diagonal.
  */
 import type { View } from '@ashlar/tensor';
-import { accessLane, add, call, fillBytes, forRange, get, int, load, minimum, mul, multiplyAdd, named, op, scaled, set, splat, store, sub, when, whileBelow } from './code.js';
+import { accessLane, add, call, fillBytes, forRange, get, int, load, minimum, mul, named, op, scaled, set, splat, store, sub, when, whileBelow } from './code.js';
 import type { Code, Local, Segment } from './encoder.js';
 import { attentionMods, attentionShape, block, clamp, localOf, modSlots, scoreRow, scores, servesAttention, strip, viewAddress, viewBytes } from './attention-rows.js';
 import { Emitter } from './emitter.js';
 import { addValuesFunction, keyDotsFunction } from './few-queries.js';
 import type { EmitContext, WasmKernel } from './fused.js';
 import { floatToHalf } from './half.js';
-import { acrossLanes, expNonPositive, log } from './math.js';
+import { acrossLanes } from './math.js';
 import { share, vectorLoop } from './nest.js';
 import { grain, packFunction } from './pack.js';
 import { copyRow } from './skinny.js';
+import { softmaxEndsFunction, softmaxRowsFunction } from './softmax-rows.js';
 import { packedRows, tilesFunction } from './tile.js';
 
 /**
@@ -48,7 +49,7 @@ function emitAttention(context: EmitContext): void {
   let next = 0;
   const area = (bytes: number): Code => { const at = next; next += bytes; return named(f, 'i32', f.body, add(scratch, int(at))); };
   const queries = area(4 * block * D), keys = area(4 * block * D), values = area(4 * block * wide), result = area(4 * block * wide);
-  const scoreArea = area(block * scoreRow), maxima = area(4 * block), sums = area(4 * block);
+  const scoreArea = area(block * scoreRow), maxima = area(4 * block), fresh = area(4 * block), sums = area(4 * block);
 
   /** Computes an integer here and names it. */
   const number = (value: Code): Code => named(f, 'i32', e.segment, value);
@@ -92,11 +93,12 @@ function emitAttention(context: EmitContext): void {
           const stripPanels = number(op('i32.shr_u', add(sub(to, get(from)), int(3)), int(2)));
           const line = number(add(scoreArea, mul(get(from), int(scoreRow))));
           const columnPanels = number(op('i32.shr_u', add(visible, int(7)), int(3)));
-          e.push(call(scoreTiles, add(queries, mul(get(from), int(4 * D))), keys, line, int(scoreRow), stripPanels, columnPanels, int(D), int(16 * D), int(32 * D), int(32), int(0)));
+          e.push(call(scoreTiles, add(queries, mul(get(from), int(4 * D))), keys, line, int(scoreRow), stripPanels, columnPanels, int(D), int(16 * D), int(32 * D), int(0)));
           const row = f.local('i32');
-          const rowBody = e.scope(() => { softmaxRow(row, start, visible, columnPanels); });
+          const rowBody = e.scope(() => { maskRow(row, start, visible, columnPanels); });
           e.push(forRange(row, get(from), to, int(1), rowBody));
-          e.push(call(valueTiles, line, values, add(result, mul(get(from), int(4 * wide))), int(4 * wide), stripPanels, int(wide / 8), visible, int(4 * scoreRow), scaled(count, 32), int(32), int(1)));
+          e.push(forRange(row, get(from), to, int(4), softmaxFour(row, start, columnPanels)));
+          e.push(call(valueTiles, line, values, add(result, mul(get(from), int(4 * wide))), int(4 * wide), stripPanels, int(wide / 8), visible, int(4 * scoreRow), scaled(count, 32), int(1)));
         });
         e.push(when(op('i32.gt_s', visible, int(0)), inside));
       });
@@ -106,28 +108,33 @@ function emitAttention(context: EmitContext): void {
     function fewQueries(start: Code, keyEnd: Code): void {
       const count = number(minimum(sub(keyEnd, start), int(block)));
       const [keyRows, valueRows] = [k, v].map((view) => number(viewAddress(context.address(view.slot), view, [get(batch), keyHead, start]))) as [Code, Code];
+      const columnPanels = number(op('i32.shr_u', add(count, int(7)), int(3)));
       const row = f.local('i32');
-      const rowBody = e.scope(() => {
-        const visible = number(causal ? clamp(sub(add(add(top, get(row)), int(S - T + 1)), start), int(0), count) : count);
-        const inside = e.scope(() => {
-          const line = number(add(scoreArea, mul(get(row), int(scoreRow))));
-          e.push(call(keyDotsFunction(module, D, k.slot.dtype), line, add(queries, mul(get(row), int(4 * D))), keyRows, int(k.strides[2]! * viewBytes(k)), visible));
-          softmaxRow(row, start, visible, number(op('i32.shr_u', add(visible, int(7)), int(3))));
-          e.push(call(addValuesFunction(module, D, v.slot.dtype), add(result, mul(get(row), int(4 * wide))), line, valueRows, int(v.strides[2]! * viewBytes(v)), visible));
+      const eachRow = (build: (visible: Code, line: Code) => Code): void => {
+        const body = e.scope(() => {
+          const visible = number(causal ? clamp(sub(add(add(top, get(row)), int(S - T + 1)), start), int(0), count) : count);
+          e.push(build(visible, number(add(scoreArea, mul(get(row), int(scoreRow))))));
         });
-        e.push(when(op('i32.gt_s', visible, int(0)), inside));
+        e.push(forRange(row, int(0), int(T), int(1), body));
+      };
+      eachRow((visible, line) => {
+        const dots = call(keyDotsFunction(module, D, k.slot.dtype), line, add(queries, mul(get(row), int(4 * D))), keyRows, int(k.strides[2]! * viewBytes(k)), visible);
+        e.push(when(visible, dots));
+        maskRow(row, start, visible, columnPanels);
+        return [];
       });
-      e.push(forRange(row, int(0), int(T), int(1), rowBody));
+      e.push([set(row, int(0)), softmaxFour(row, start, columnPanels)]);
+      eachRow((visible, line) => call(addValuesFunction(module, D, v.slot.dtype), add(result, mul(get(row), int(4 * wide))), line, valueRows, int(v.strides[2]! * viewBytes(v)), visible));
     }
 
-    function softmaxRow(row: Local, start: Code, visible: Code, columnPanels: Code): void {
+    /** Scales and masks a row's products and notes their maximum. */
+    function maskRow(row: Local, start: Code, visible: Code, columnPanels: Code): void {
       const query = f.local('i32');
       e.push(set(query, add(top, get(row))));
       e.bind(2, query);
       const limit = number(causal ? clamp(sub(add(get(query), int(S - T + 1)), start), int(0), visible) : visible);
       const stop = number(minimum(int(S), add(start, scaled(columnPanels, 8))));
-      const line = number(add(scoreArea, mul(get(row), int(scoreRow))));
-      const lineOrigin = number(sub(line, mul(start, int(4))));
+      const lineOrigin = number(sub(add(scoreArea, mul(get(row), int(scoreRow))), mul(start, int(4))));
       const most = f.local('v128');
       e.push(set(most, splat(f, -Infinity)));
       vectorLoop(e, 3, S, 1, () => {
@@ -135,37 +142,29 @@ function emitAttention(context: EmitContext): void {
         const key = sub(op('i32.shr_u', e.vectorOffset(), int(2)), start);
         const { score, valid } = scores(e, mods, load('v128.load', at), key, limit);
         const masked = named(f, 'v128', e.segment, op('v128.bitselect', score, splat(f, -Infinity), valid));
-        e.push([store('v128.store', at, masked), set(most, op('f32x4.max', get(most), masked))]);
+        e.push([store('v128.store', at, masked), set(most, op('f32x4.pmax', get(most), masked))]);
       }, { start, end: stop });
-      const out = e.segment;
-      const old = named(f, 'v128', out, load('v128.load32_splat', add(maxima, mul(get(row), int(4)))));
-      const now = named(f, 'v128', out, op('f32x4.max', old, acrossLanes(f, out, get(most), (x, y) => op('f32x4.max', x, y))));
-      const centre = named(f, 'v128', out, op('v128.bitselect', splat(f, 0), now, op('f32x4.eq', now, splat(f, -Infinity))));
-      const total = f.local('v128'), at = f.local('i32');
-      const body: Segment = [];
-      const weight = expNonPositive(f, body, op('f32x4.sub', load('v128.load', get(at)), centre));
-      body.push(store('v128.store', get(at), weight), set(total, op('f32x4.add', get(total), weight)));
-      const lineEnd = number(add(line, op('i32.and', add(mul(sub(stop, start), int(4)), int(12)), int(-16))));
-      out.push(set(total, splat(f, 0)), set(at, line), whileBelow(at, lineEnd, int(16), body));
-      const keep = expNonPositive(f, out, op('f32x4.sub', old, centre));
-      const sum = acrossLanes(f, out, get(total), (x, y) => op('f32x4.add', x, y));
-      const before = load('v128.load32_splat', add(sums, mul(get(row), int(4))));
-      out.push(accessLane('v128.store32_lane', add(sums, mul(get(row), int(4))), multiplyAdd(f, before, keep, sum), 0));
-      out.push(accessLane('v128.store32_lane', add(maxima, mul(get(row), int(4))), now, 0));
-      const resultLine = number(add(result, mul(get(row), int(4 * wide))));
-      out.push(when(start, forRange(at, resultLine, add(resultLine, int(4 * wide)), int(16), store('v128.store', get(at), op('f32x4.mul', load('v128.load', get(at)), keep)))));
+      // not-a-numbers do not reach the maximum; they reach the sum
+      const largest = acrossLanes(f, e.segment, get(most), (x, y) => op('f32x4.pmax', x, y));
+      e.push(accessLane('v128.store32_lane', add(fresh, mul(get(row), int(4))), largest, 0));
+    }
+
+    /** Exponentials of up to four rows from `row` on. */
+    function softmaxFour(row: Local, start: Code, columnPanels: Code): Code {
+      const stop = minimum(int(S), add(start, scaled(columnPanels, 8))), place = (base: Code): Code => add(base, mul(get(row), int(4)));
+      return call(softmaxRowsFunction(module, few ? T : 4), add(scoreArea, mul(get(row), int(scoreRow))), int(scoreRow), op('i32.and', add(mul(sub(stop, start), int(4)), int(12)), int(-16)),
+        place(maxima), place(fresh), place(sums), add(result, mul(get(row), int(4 * wide))), int(4 * wide), start);
     }
 
     /** Divides by the sums and writes the rows. */
     function finish(): void {
       const row = f.local('i32');
+      e.push(call(softmaxEndsFunction(module), maxima, sums, rows));
       const body = e.scope(() => {
-        const out = e.segment;
-        const sum = named(f, 'v128', out, load('v128.load32_splat', add(sums, mul(get(row), int(4)))));
-        const inverse = named(f, 'v128', out, op('v128.andnot', op('f32x4.div', splat(f, 1), sum), op('f32x4.eq', sum, splat(f, 0))));
-        const logarithm = op('f32x4.add', load('v128.load32_splat', add(maxima, mul(get(row), int(4)))), log(f, out, sum));
         const query = number(add(top, get(row)));
-        out.push(accessLane('v128.store32_lane', viewAddress(context.address(lse.slot), lse, [get(batch), get(head), query]), logarithm, 0));
+        const logarithm = load('i32.load', add(maxima, mul(get(row), int(4))));
+        e.push(store('i32.store', viewAddress(context.address(lse.slot), lse, [get(batch), get(head), query]), logarithm));
+        const inverse = named(f, 'v128', e.segment, load('v128.load32_splat', add(sums, mul(get(row), int(4)))));
         writeRow(e, viewAddress(context.address(o.slot), o, [get(batch), query, get(head)]), viewBytes(o), D, add(result, mul(get(row), int(4 * wide))), inverse);
       });
       e.push(forRange(row, int(0), rows, int(1), body));

@@ -12,9 +12,7 @@ import { grain, packFunction } from './pack.js';
 import { emitSkinny, isSkinny } from './skinny.js';
 import { packedRows, tileColumns, tileRows, tilesFunction } from './tile.js';
 
-/** k is cut so that a panel of eight columns stays in the first-level cache, … */
-const cacheK = 256;
-/** … and packed in stretches of at most this. */
+/** k is cut into stretches of at most this: a panel of four rows and one of eight columns then fit the first-level cache. */
 const packK = 512;
 const smallProduct = 40_000;
 
@@ -135,7 +133,7 @@ function emit(module: ModuleBuilder, f: FunctionBuilder, shape: DotShape, batche
   const step = (panels: number, end: Local, at: Local): Code => number(minimum(int(panels), sub(get(end), get(at))));
 
   batchLoop(e, shape, ranges, (aBase, bBase) => {
-    const column = f.local('i32'), group = f.local('i32'), row = f.local('i32'), start = f.local('i32'), from = f.local('i32');
+    const column = f.local('i32'), group = f.local('i32'), row = f.local('i32'), start = f.local('i32');
     const columnBody = e.scope(() => {
       const panels = step(columnBlock, ranges.columns.end, column);
       const firstColumn = number(mul(get(column), int(tileColumns)));
@@ -158,17 +156,12 @@ function emit(module: ModuleBuilder, f: FunctionBuilder, shape: DotShape, batche
             const firstRow = number(mul(get(row), int(tileRows)));
             const target = number(add(groupTarget, mul(sub(firstRow, groupRow), stride)));
             if (k === 0) {
-              e.push(call(tiles, aPanels, bPanels, target, stride, height, panels, int(0), int(0), int(0), int(0), int(0)));
+              e.push(call(tiles, aPanels, bPanels, target, stride, height, panels, int(0), int(0), int(0), int(0)));
               return;
             }
             const endRow = minimum(int(rows.size), add(firstRow, mul(height, int(tileRows))));
             e.push(call(packA, aPanels, operandAddress(aBase, a, firstRow, get(start)), int(a.across * bytesOf(a)), int(a.along * bytesOf(a)), sub(endRow, firstRow), length));
-            const inner = e.scope(() => {
-              e.push(call(tiles, add(aPanels, scaled(get(from), 4 * tileRows)), add(bPanels, scaled(get(from), 4 * tileColumns)), target, stride, height, panels,
-                number(minimum(int(cacheK), sub(length, get(from)))), scaled(length, 4 * tileRows), scaled(length, 4 * tileColumns),
-                int(4 * tileColumns), op('i32.or', get(start), get(from))));
-            });
-            e.push(forRange(from, int(0), length, int(cacheK), inner));
+            e.push(call(tiles, aPanels, bPanels, target, stride, height, panels, length, scaled(length, 4 * tileRows), scaled(length, 4 * tileColumns), get(start)));
           });
           e.push(forRange(row, get(group), get(groupEnd), int(rowBlock), rowBody));
         });

@@ -13,14 +13,14 @@ export interface RowLayout { readonly row: number; readonly step: number }
 export const packedRows: RowLayout = { row: 4, step: 16 };
 
 /**
- * tiles(a, b, c, cStride, rowPanels, columnPanels, k, aPanel, bPanel, bStep, accumulate), sizes in bytes:
+ * tiles(a, b, c, cStride, rowPanels, columnPanels, k, aPanel, bPanel, accumulate), sizes in bytes:
  * c[i, j] (+)= Σₖ a[i, k] · b[k, j] for 4·rowPanels rows and 8·columnPanels columns.
- * `a` lies as `layout` says, a panel every `aPanel` bytes; `b` is eight contiguous columns every `bStep` bytes, a panel
- * every `bPanel` bytes. Terms are added in the order of k.
+ * `a` lies as `layout` says, a panel every `aPanel` bytes; `b` is eight contiguous columns for each k, a panel every
+ * `bPanel` bytes. Terms are added in the order of k.
  */
 export const tilesFunction = (module: ModuleBuilder, layout: RowLayout): FunctionBuilder => module.once(`tiles ${layout.row} ${layout.step}`, () =>
-  module.define(`tiles_${layout.row}_${layout.step}`, new Array<'i32'>(11).fill('i32'), [], (f) => {
-    const [a, b, c, cStride, rowPanels, columnPanels, k, aPanel, bPanel, bStep, accumulate] = f.params as [Local, Local, Local, Local, Local, Local, Local, Local, Local, Local, Local];
+  module.define(`tiles_${layout.row}_${layout.step}`, new Array<'i32'>(10).fill('i32'), [], (f) => {
+    const [a, b, c, cStride, rowPanels, columnPanels, k, aPanel, bPanel, accumulate] = f.params as [Local, Local, Local, Local, Local, Local, Local, Local, Local, Local];
     const j = f.local('i32'), i = f.local('i32'), aAt = f.local('i32'), aPointer = f.local('i32'), bPointer = f.local('i32'), left = f.local('i32');
     const rows = [0, 1, 2, 3].map(() => f.local('i32'));
     const sums = [0, 1, 2, 3].map(() => [f.local('v128'), f.local('v128')] as const);
@@ -37,7 +37,7 @@ export const tilesFunction = (module: ModuleBuilder, layout: RowLayout): Functio
         set(second, multiplyAdd(f, get(x), get(high), get(second))),
       ]),
       set(aPointer, add(get(aPointer), int(layout.step))),
-      set(bPointer, add(get(bPointer), get(bStep))),
+      set(bPointer, add(get(bPointer), int(4 * tileColumns))),
     ];
     const tile: Code = [
       rows.map((row, r) => set(row, r === 0 ? add(get(c), rowOffset) : add(get(rows[r - 1]!), get(cStride)))),
