@@ -1,5 +1,5 @@
 /** `testAttention`: everything that an attention variant must get right, as one call. */
-import { describe, test } from 'vitest';
+import { afterAll, beforeAll, describe, test } from 'vitest';
 import { Variable, arange, gradients, jit, read, tensor, type Device, type MaskMod, type Tensor } from '@ashlar/tensor';
 import { reference } from '@ashlar/tensor/reference';
 import { Module, normalInitializer, training, type Attention, type AttentionInput, type AttentionSite, type AttentionVariant, type CacheState, type LayerCache, type PositionalEncoding } from '@ashlar/nn';
@@ -232,10 +232,10 @@ export function testAttention(name: string, variant: AttentionVariant, options: 
   const devices = options.devices ?? { reference };
   describe(`${name} conforms`, () => {
     for (const [where, open] of Object.entries(devices)) describe(`on ${where}`, () => {
-      for (const check of attentionChecks(variant, options)) test(check.name, async () => {
-        const device = await open();
-        try { await check.run(device); } finally { await device.close(); }
-      });
+      let device: Device;
+      beforeAll(async () => { device = await open(); });
+      afterAll(async () => { await device?.close(); });
+      for (const check of attentionChecks(variant, options)) test(check.name, () => check.run(device));
     });
   });
 }

@@ -1,0 +1,88 @@
+import { read, rmsNorm, type Tensor } from '@ashlar/tensor';
+import { Linear, Parameter, onesInitializer, requireCount, silu, type AttentionInput, type AttentionSite, type AttentionVariant, type HeadShape, type LayerCache } from '@ashlar/nn';
+import { headShape } from './head-width.js';
+import { deltaFlops, deltaProduct } from './recurrent/delta-product.js';
+import { RecurrentMixer, byToken, perHead, recurrentCapabilities, remembering, toHeads, unitLength, type MixerShape } from './recurrent/recurrent-mixer.js';
+import { ShortConvolution } from './recurrent/short-convolution.js';
+
+export interface DeltaRuleOptions {
+  /** H */
+  readonly heads: number;
+  /** D, of queries and keys; default C / H. */
+  readonly headWidth?: number | undefined;
+  /** E, of values; default headWidth. */
+  readonly valueWidth?: number | undefined;
+  /** How many tokens the convolution before queries, keys and values sees; 1: there is none. Default 4. */
+  readonly convolution?: number | undefined;
+  /** Of the projections; default: that of the model. */
+  readonly bias?: boolean | undefined;
+}
+
+interface DeltaSizes { readonly heads: HeadShape; readonly valueWidth: number; readonly convolution: number }
+
+class DeltaRule extends RecurrentMixer {
+  readonly query: Linear;
+  readonly key: Linear;
+  readonly value: Linear;
+  readonly queryConvolution: ShortConvolution | undefined;
+  readonly keyConvolution: ShortConvolution | undefined;
+  readonly valueConvolution: ShortConvolution | undefined;
+  /** A logit of β a head. */
+  readonly rate: Linear;
+  /** [E] */
+  readonly headGain: Parameter;
+  readonly #sizes: DeltaSizes;
+
+  constructor(site: AttentionSite, shape: MixerShape, sizes: DeltaSizes) {
+    super(site, shape);
+    const { weight, value } = site.initializers, { bias } = shape, keys = sizes.heads.count * sizes.heads.width, inputs = site.width;
+    const convolution = (channels: number): ShortConvolution | undefined => (sizes.convolution > 1 ? new ShortConvolution({ channels, width: sizes.convolution, bias: false }) : undefined);
+    this.query = new Linear({ inputs, outputs: keys, bias, initializer: weight });
+    this.key = new Linear({ inputs, outputs: keys, bias, initializer: weight });
+    this.value = new Linear({ inputs, outputs: shape.inner, bias, initializer: value });
+    this.queryConvolution = convolution(keys);
+    this.keyConvolution = convolution(keys);
+    this.valueConvolution = convolution(shape.inner);
+    this.rate = new Linear({ inputs, outputs: sizes.heads.count, bias, initializer: weight });
+    this.headGain = new Parameter([sizes.valueWidth], { initializer: onesInitializer });
+    this.#sizes = sizes;
+  }
+
+  protected mix({ x, cache }: AttentionInput): Tensor {
+    const { heads: { count: H, width: D }, valueWidth: E } = this.#sizes, [B, T] = x.shape as [number, number, number];
+    const part = (projection: Linear, convolution: ShortConvolution | undefined, kept: LayerCache | undefined, name: string): Tensor => {
+      const projected = projection.forward(x);
+      return toHeads(convolution ? convolution.forward(projected, kept, name) : silu(projected), H).cast('f32');
+    };
+    const q = unitLength(part(this.query, this.queryConvolution, cache, 'queries')), k = unitLength(part(this.key, this.keyConvolution, cache, 'keys'));
+    const v = part(this.value, this.valueConvolution, cache, 'values'), rate = perHead(this.rate.forward(x).cast('f32').sigmoid());
+    const mixed = remembering(cache, [B, H, D, E], (state) => deltaProduct({ q, k, v, rate, state }));
+    return rmsNorm(byToken(mixed), { gain: read(this.headGain) }).reshape([B, T, H * E]).cast(x.dtype);
+  }
+
+  protected mixFlops(keys: number): number {
+    const { heads: { count: H, width: D }, valueWidth: E } = this.#sizes;
+    return this.query.flops + this.key.flops + this.value.flops + this.rate.flops + H * deltaFlops(D, E, keys);
+  }
+}
+
+/**
+ * A state that replaces what it has under a key: Sₜ = (I − βₜ kₜ kₜᵀ) Sₜ₋₁ + βₜ kₜ vₜᵀ, oₜ = Sₜᵀ qₜ, with β = σ(x Wᵝ), q and k
+ * of length 1 after a short convolution and silu (so v too); each head's o has a root-mean-square norm. x [B, T, C] →
+ * [B, T, C]; time linear in T. Schlag et al. 2021, arXiv 2102.11174; Yang et al. 2024, arXiv 2406.06484.
+ * @throws {RangeError} where heads does not divide the width and no headWidth is given, or an option cannot be.
+ */
+export function deltaRule(options: DeltaRuleOptions): AttentionVariant {
+  const { convolution = 4 } = options;
+  requireCount('deltaRule', 'heads', options.heads);
+  requireCount('deltaRule', 'convolution', convolution);
+  if (options.valueWidth !== undefined) requireCount('deltaRule', 'valueWidth', options.valueWidth);
+  const heads = (width: number): HeadShape => headShape('deltaRule', width, options.heads, options.headWidth);
+  return {
+    contract: 'attention/1', name: 'deltaRule', capabilities: recurrentCapabilities, heads,
+    build: (site) => {
+      const shape = heads(site.width), valueWidth = options.valueWidth ?? shape.width;
+      return new DeltaRule(site, { name: 'deltaRule', capabilities: recurrentCapabilities, inner: shape.count * valueWidth, bias: options.bias ?? site.bias }, { heads: shape, valueWidth, convolution });
+    },
+  };
+}
