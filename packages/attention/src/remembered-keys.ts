@@ -17,8 +17,8 @@ export function remember(cache: LayerCache, added: Readonly<Record<string, Tenso
   const T = Object.values(added)[0]!.shape[2]!;
   if (!rolls && T > slots) throw new RangeError(`the cache holds ${slots} tokens, and ${T} came at once; give it a larger capacity`);
   const slot = arange(slots), news = arange(T).add(start);
-  /** The newest place before `end` that lies in each slot. */
-  const placesBefore = (end: Tensor): Tensor => end.sub(1).sub(floorMod(end.sub(1).sub(slot), slots));
+  /** The newest place before `end` that lies in each slot; below 0 where there is none. */
+  const placesBefore = (end: Tensor): Tensor => (rolls ? end.sub(1).sub(floorMod(end.sub(1).sub(slot), slots)) : where(slot.lt(end), slot, -1));
   const places = placesBefore(start.add(T)), isNew = places.ge(start), index = places.sub(start).maximum(0);
   const joins = rolls && T > 1;
   const parts = Object.entries(added).map(([name, part]) => {
