@@ -78,5 +78,5 @@ describe.each(['cpu', 'gpu'] as const)('attention kernels for the %s class', (ad
     expectClose(dq!, expected.dq, 2e-5, 'dq');
     expectClose(dk!, expected.dk, 2e-5, 'dk');
     expectClose(dv!, expected.dv, 2e-5, 'dv');
-  });
+  }, 120_000);
 });
