@@ -23,7 +23,8 @@ class Small extends Module implements Attention {
   forward(input: AttentionInput): Tensor {
     const { faults } = this, { x, cache } = input, [B, T, C] = x.shape as [number, number, number];
     if (!(faults.takesContext && input.context)) checkAttentionInput('small', capabilities, input);
-    let [q, k, v] = this.qkv.forward(x).split(3).map((part) => part.reshape([B, 1, T, C])) as [Tensor, Tensor, Tensor];
+    const parts = this.qkv.forward(x).split(3).map((part) => part.reshape([B, 1, T, C])) as [Tensor, Tensor, Tensor], [q] = parts;
+    let [, k, v] = parts;
     if (faults.stopped) v = v.stopGradient();
     let first: Tensor | undefined;
     if (cache) {
