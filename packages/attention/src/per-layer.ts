@@ -17,7 +17,7 @@ function meet(all: readonly AttentionCapabilities[]): AttentionCapabilities {
   const lengths = all.flatMap(({ maxLength }) => (maxLength === undefined ? [] : [maxLength]));
   return {
     causal: every((one) => one.causal), bidirectional: every((one) => one.bidirectional), cross: every((one) => one.cross), cache: every((one) => one.cache), rotate: some((one) => one.rotate), scoreMod: some((one) => one.scoreMod),
-    arbitraryMask: every((one) => one.arbitraryMask), packing: every((one) => one.packing), keyPadding: every((one) => one.keyPadding), innerNorm: every((one) => one.innerNorm), weightDropout: every((one) => one.weightDropout ?? true),
+    arbitraryMask: every((one) => one.arbitraryMask), packing: every((one) => one.packing), keyPadding: every((one) => one.keyPadding), innerNorm: every((one) => one.innerNorm), weightDropout: every((one) => one.weightDropout),
     ...(lengths.length > 0 ? { maxLength: Math.min(...lengths) } : {}),
   };
 }

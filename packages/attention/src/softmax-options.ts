@@ -49,6 +49,6 @@ export function checkHeads(owner: string, heads: number, kvHeads: number): void 
 export function softmaxCapabilities({ causal = true, mask }: SoftmaxOptions): AttentionCapabilities {
   const backward = causal || mask?.reach !== undefined;
   return {
-    causal: backward, bidirectional: !backward, cross: false, cache: backward, rotate: true, scoreMod: true, arbitraryMask: true, packing: true, keyPadding: true, innerNorm: true,
+    causal: backward, bidirectional: !backward, cross: false, cache: backward, rotate: true, scoreMod: true, arbitraryMask: true, packing: true, keyPadding: true, innerNorm: true, weightDropout: true,
   };
 }

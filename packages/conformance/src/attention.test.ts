@@ -4,7 +4,7 @@ import { reference } from '@ashlar/tensor/reference';
 import { Linear, Module, checkAttentionInput, dropout, type Attention, type AttentionCapabilities, type AttentionInput, type AttentionSite, type AttentionVariant } from '@ashlar/nn';
 import { attentionChecks, testAttention, type AttentionReferenceInput, type Rows } from './index.js';
 
-const capabilities: AttentionCapabilities = { causal: true, bidirectional: false, cross: false, cache: true, rotate: false, scoreMod: false, arbitraryMask: true, packing: true, keyPadding: true, innerNorm: false };
+const capabilities: AttentionCapabilities = { causal: true, bidirectional: false, cross: false, cache: true, rotate: false, scoreMod: false, arbitraryMask: true, packing: true, keyPadding: true, innerNorm: false, weightDropout: true };
 const windowKeys = 3;
 
 /** What can be wrong with a small windowed attention of one head. */

@@ -208,7 +208,7 @@ export function attentionChecks(variant: AttentionVariant, options: TestAttentio
     if (!rows.some((row) => differs(seen, row))) throw new Error('no query depends on a key that is not hidden');
   }
 
-  if (capabilities.weightDropout === false) checks.push({ name: 'attention weights are not there to be dropped, and dropout of them is refused', run: async () => {
+  if (!capabilities.weightDropout) checks.push({ name: 'attention weights are not there to be dropped, and dropout of them is refused', run: async () => {
     try { built(variant, 0.5); } catch { return; }
     throw new Error('dropout of attention weights is not declared, yet taken');
   } });

@@ -10,6 +10,7 @@ const attentions: Record<string, DecoderConfigInput['attention']> = {
   multiHead: { type: 'multiHead', heads: 2 }, 'grouped with sinks': { type: 'grouped', heads: 4, kvHeads: 2, sinks: true },
   'a window, which rolls': { type: 'grouped', heads: 4, kvHeads: 2, mask: { type: 'slidingWindow', windowKeys: 3 } },
   latent: { type: 'latent', heads: 2, kvRank: 6, rotatedWidth: 4 }, topK: { type: 'topK', heads: 2, keys: 3 },
+  retention: { type: 'retention', heads: 2 },
 };
 const text = Int32Array.of(3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3, 2, 3, 8, 4);
 const tokens = (from: number, to: number): Tensor => tensor(text.slice(from, to), { shape: [1, to - from] });

@@ -13,6 +13,8 @@ export interface Combination {
   readonly residual?: ResidualVariant | undefined;
   readonly feedForward?: FeedForwardVariant | undefined;
   readonly maxLength?: number | undefined;
+  /** Rates of dropout. */
+  readonly dropout?: { readonly attention: number; readonly embedding: number; readonly residual: number } | undefined;
 }
 
 /** What is wrong with two parts together, by what they declare; undefined where nothing is. */
@@ -32,6 +34,8 @@ const rules: readonly Rule[] = [
     if (!needs.bidirectional && !able.causal) return `${pair} that is not causal: they only make sense for keys that stand before the query; use rotary, or causal attention`;
     return undefined;
   },
+  ({ attention, dropout }) => (dropout && dropout.attention > 0 && attention && !attention.capabilities.weightDropout
+    ? `dropout.attention does not go with ${attention.name} attention, which has no attention weights that could be dropped; give the others alone: { "embedding": ${dropout.embedding}, "residual": ${dropout.residual} }` : undefined),
   ({ attention, residual }) => (residual?.innerNorm && attention && !attention.capabilities.innerNorm
     ? `${residual.name} residuals do not go with ${attention.name} attention, which cannot normalize what goes into its last projection; use preNorm, or an attention such as multiHead` : undefined),
   ({ feedForward, residual }) => (residual?.innerNorm && feedForward && !feedForward.capabilities.innerNorm

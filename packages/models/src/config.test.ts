@@ -35,7 +35,7 @@ describe('a config', () => {
     [{ positional: {} }, 'positional.type: must be of type none, learned, sinusoidal, rotary, xPos, alibi, t5Bias, shaw, got {}'],
     [{ positional: 7 }, 'positional: must be of type none, learned, sinusoidal, rotary, xPos, alibi, t5Bias, shaw, got 7'],
     [{ attention: 'grouped' }, 'model.json: attention: grouped has options that it needs: write { "type": "grouped", … }'],
-    [{ attention: undefined }, 'model.json: attention: must be of type multiHead, grouped, latent, topK, longformer, bigBird, cross, perLayer, got nothing'],
+    [{ attention: undefined }, 'model.json: attention: must be of type multiHead, grouped, latent, topK, longformer, bigBird, cross, linearAttention, retention, gatedLinear, deltaRule, gatedDeltaRule, mamba2, perLayer, got nothing'],
     [{ attention: { type: 'grouped', heads: 4 } }, 'model.json: attention.kvHeads: '],
     [{ width: 0 }, 'model.json: width: '],
     [{ width: 1.5 }, 'model.json: width: '],
@@ -61,6 +61,10 @@ describe('combinations that cannot work name both sides', () => {
     [{ positional: { type: 'learned', maxLength: 4 } }, "learned: maxLength must be at least the model's (8), got 4"],
     [{ positional: 'learned', maxLength: undefined }, 'learned: it needs to know how many positions to learn'],
     [{ attention: { type: 'multiHead', heads: 4, causal: false } }, 'a decoder cannot work with multiHead attention that is not causal'],
+    [{ attention: { type: 'linearAttention', heads: 4 } }, 'rotary positions do not go with linearAttention attention, which cannot rotate queries and keys; use positions that are added to the embeddings, such as learned'],
+    [{ attention: { type: 'retention', heads: 4 }, positional: 'alibi' }, 'alibi positions do not go with retention attention, which has no scores that could be changed'],
+    [{ attention: { type: 'mamba2', heads: 4 }, positional: 't5Bias' }, 't5Bias positions do not go with mamba2 attention, which has no scores that could be changed'],
+    [{ attention: { type: 'deltaRule', heads: 4 }, positional: 'none', dropout: 0.1 }, 'dropout.attention does not go with deltaRule attention, which has no attention weights that could be dropped; give the others alone: { "embedding": 0.1, "residual": 0.1 }'],
   ])('%j', (change, message) => { expect(() => build({ ...config, ...change } as DecoderConfigInput)).toThrow(message); });
 
   test('attention that cannot rotate, and one that takes less', () => {
@@ -92,6 +96,10 @@ const tried: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>
     order: ['GL', 'GGL'], overrides: [{ 1: 'L' }, { 0: 'G' }], repeat: [],
     variants: [{ L: { type: 'multiHead', heads: 2, mask: { type: 'slidingWindow', windowKeys: 3 } }, G: { type: 'multiHead', heads: 2 } }, { L: { type: 'grouped', heads: 2, kvHeads: 1 }, G: { type: 'latent', heads: 2, kvRank: 4, rotatedWidth: 2 } }],
   },
+  linearAttention: { ...headsTried, bias: [true], featureMap: ['reluSquared', 'focused', 'hedgehog'], normalizer: ['headNorm', 'none'] }, retention: { ...headsTried, bias: [true], valueWidth: [6] },
+  gatedLinear: { heads: [4], keyWidth: [6], valueWidth: [6], bias: [true], gateRank: [3], temperature: [4] },
+  deltaRule: { ...headsTried, bias: [true], valueWidth: [6], convolution: [1, 3] }, gatedDeltaRule: { ...headsTried, bias: [true], valueWidth: [6], convolution: [1, 3] },
+  mamba2: { heads: [4], expand: [1], stateWidth: [5], groups: [2], convolution: [2], bias: [true] },
   longformer: { ...headsTried, ...softmaxTried, windowKeys: [5], globalTokens: [2] }, bigBird: { ...headsTried, ...softmaxTried, seed: [1], block: [2], windowBlocks: [5], randomBlocks: [2] },
 };
 /** Options of the part that another option is tried beside, where its own example would not show it. */
@@ -117,6 +125,7 @@ describe('every part of the catalogue builds, and each of its options changes th
     if (attention) {
       const { type, ...options } = attention, variant = (catalogue.attention[type] as unknown as { create(options: object): AttentionVariant }).create(options);
       if (!variant.capabilities.causal) return outputs(variant);
+      if (!variant.capabilities.rotate) changed = { positional: 'learned', ...changed };
     }
     const model = build({ ...config, norm: (changed as { residual?: { type: string } }).residual?.type === 'reZero' ? undefined : config.norm, initialisation: { std: 0.5 }, ...changed } as DecoderConfigInput, { seed: 2 });
     // Gains and biases begin where options cannot show; move them. The one-number gains and slopes begin where options say.

@@ -115,8 +115,8 @@ export class Decoder extends Module {
     requireCount('decoder', 'embeddingWidth', embeddingWidth);
     requireCount('decoder', 'depth', depth);
     if (options.maxLength !== undefined) requireCount('decoder', 'maxLength', options.maxLength);
-    checkDecoderCombination({ ...options, residual });
-    const stack: Stack = { kind: 'decoderOnly', depth }, rates = dropoutRates(options.dropout ?? 0);
+    const rates = dropoutRates(options.dropout ?? 0), stack: Stack = { kind: 'decoderOnly', depth };
+    checkDecoderCombination({ ...options, residual, dropout: rates });
     const own = residual.initializers?.(stack), { weight, layers } = initializersOf(options.initialisation ?? {}, depth, residual.name, own);
     const general = { weight, value: weight, residual: weight };
 

@@ -165,8 +165,8 @@ export interface AttentionCapabilities {
   readonly keyPadding?: boolean;
   /** It can normalize what goes into its output projection (`innerNorm` of its site). */
   readonly innerNorm: boolean;
-  /** It has attention weights, of which training may drop some (`dropout.attention` of its site). Absent: yes. */
-  readonly weightDropout?: boolean;
+  /** It has attention weights, of which training may drop some (`dropout.attention` of its site). */
+  readonly weightDropout: boolean;
   readonly maxLength?: number;
 }
 

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { entriesSchema } from './entries-schema.js';
 import { bias, count, entriesOf, epsilon } from './entry.js';
 import { maskOf, maskSchema, type MaskConfig } from './mask.js';
+import { mixers } from './mixer.js';
 
 const attention = entriesOf<AttentionVariant>();
 
@@ -72,6 +73,7 @@ const ofOneLayer = {
     summary: 'Softmax attention to another sequence', paper: 'arXiv 1706.03762',
     options: { ...heads, kvHeads: kvHeads('heads').optional(), ...softmax, ...norms, mask: masked.mask }, example: { heads: 2 }, create: (options) => cross(made(options)),
   }),
+  ...mixers,
 } as const;
 
 const variantSchema = entriesSchema(ofOneLayer) as unknown as z.ZodType<AttentionConfig>;
