@@ -21,10 +21,11 @@ export function bigBird(options: BigBirdOptions): AttentionVariant {
   requireCount('bigBird', 'heads', options.heads);
   bigBirdPattern(options);
   checkSoftmaxOptions('bigBird', options);
+  const { block = 64, windowBlocks = 3, randomBlocks = 3 } = options, seen = block * (windowBlocks + 2 + randomBlocks);
   const capabilities = softmaxCapabilities({ causal: false }), heads = (width: number) => headShape('bigBird', width, options.heads, options.headWidth);
   return {
     contract: 'attention/1', name: 'bigBird', capabilities, heads,
-    build: (site) => new MultiHead(site, { name: 'bigBird', capabilities, heads: options.heads, kvHeads: options.heads, headWidth: heads(site.width).width },
+    build: (site) => new MultiHead(site, { name: 'bigBird', capabilities, heads: options.heads, kvHeads: options.heads, headWidth: heads(site.width).width, seen },
       { ...options, causal: false, mask: bigBirdPattern({ ...options, layer: site.layer ?? 0 }) }),
   };
 }

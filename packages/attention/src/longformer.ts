@@ -71,6 +71,6 @@ export function longformer(options: LongformerOptions): AttentionVariant {
   const capabilities = { ...softmaxCapabilities({ causal: false }), packing: false }, heads = (width: number) => headShape('longformer', width, options.heads, options.headWidth);
   return {
     contract: 'attention/1', name: 'longformer', capabilities, heads,
-    build: (site) => new Longformer(site, { name: 'longformer', capabilities, heads: options.heads, kvHeads: options.heads, headWidth: heads(site.width).width }, options),
+    build: (site) => new Longformer(site, { name: 'longformer', capabilities, heads: options.heads, kvHeads: options.heads, headWidth: heads(site.width).width, seen: options.windowKeys + options.globalTokens }, options),
   };
 }

@@ -18,6 +18,8 @@ export interface SoftmaxShape {
   readonly headWidth: number;
   /** Of values; absent: headWidth. */
   readonly valueWidth?: number;
+  /** How many keys a query sees at most, where the mask does not tell. */
+  readonly seen?: number;
   /** How many keys of each query count; absent: all that the mask lets. */
   readonly strongest?: number;
 }
@@ -92,7 +94,7 @@ export abstract class SoftmaxAttention extends Module implements Attention {
   }
 
   flopsPerToken(keys: number): number {
-    const { heads: H, headWidth: D, valueWidth = D } = this.shape, seen = Math.min(keys, this.mask?.reach ?? keys);
-    return this.projectionFlops + (this.gate?.flops ?? 0) + this.output.flops + 2 * H * (D + valueWidth) * seen;
+    const { heads: H, headWidth: D, valueWidth = D, seen = Infinity } = this.shape;
+    return this.projectionFlops + (this.gate?.flops ?? 0) + this.output.flops + 2 * H * (D + valueWidth) * Math.min(keys, this.mask?.reach ?? keys, seen);
   }
 }

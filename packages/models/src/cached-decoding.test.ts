@@ -69,3 +69,15 @@ describe('the cache', () => {
     expect(cache.bytes).toBe(2 * 2 * 4 * 3 * 2 * 4);
   });
 });
+
+describe.each(['none', 'sinusoidal', 'learned', 'rotary', 'xPos', 'alibi', 't5Bias', 'shaw'] as const)('positions: %s', (positional) => {
+  test.each<[string, object]>([['a cache that keeps all', {}], ['a cache that rolls', { mask: { type: 'slidingWindow', windowKeys: 3 } }]])('%s gives the logits of the whole text', async (_, more) => {
+    const device = reference(), model = build({ ...config, attention: { type: 'grouped', heads: 4, kvHeads: 2, ...more }, positional } as DecoderConfigInput, { seed: 3 });
+    const whole = await jit((given: Tensor) => model.logits(given), { device })(tokens(0, text.length)).data();
+    const cache = model.cache(), step = jit((given: Tensor, start: Tensor) => model.cachedLogits(given, cache, start), { device });
+    for (const [from, to] of [[0, 7], ...Array.from({ length: text.length - 7 }, (__, i) => [i + 7, i + 8])] as [number, number][]) {
+      const got = await step(tokens(from, to), cache.extend(to - from)).data();
+      got.forEach((value, i) => expect(Math.abs(value - whole[from * 11 + i]!), `token ${from + Math.floor(i / 11)}`).toBeLessThan(1e-4));
+    }
+  });
+});
