@@ -21,7 +21,8 @@ const builtIn: Readonly<Record<string, WebgpuKernel>> = {
     emit: attentionPrograms,
   },
   attentionGrad: {
-    when: ({ inputs, attributes }, target) => hasAttentionKernel(inputs, attributes, target.half),
+    // Further outputs are the gradients of tables that the score mod reads, which this kernel does not sum.
+    when: ({ inputs, outputs, attributes }, target) => outputs.length === 3 && hasAttentionKernel(inputs, attributes, target.half),
     scratch: ({ inputs, attributes }) => { const { B, H, T } = attentionShape(inputs, attributes); return [B * H * T * 4]; },
     emit: attentionGradientPrograms,
   },

@@ -76,11 +76,11 @@ function sumProgram(context: CompileContext, kernel: ScatterKernel, next: Return
   body.line(`var sum = ${canVector ? 'vec4<f32>(0.0)' : '0.0'};`);
   body.line('var at = n;');
   body.line('var following = start;');
-  body.block('loop', () => {
-    const place = `${updates.offset} + at * ${updateRow} + column * ${updateColumn}`;
-    body.line(`sum += ${canVector ? loadVector(from, place) : loadScalar(from, place)};`);
-    body.line('if (following == -1) { break; }');
+  const place = `${updates.offset} + at * ${updateRow} + column * ${updateColumn}`, value = canVector ? loadVector(from, place) : loadScalar(from, place);
+  body.line(`sum += ${value};`);
+  body.block('while (following != -1)', () => {
     body.line('at = following;');
+    body.line(`sum += ${value};`);
     body.line(`following = -3 - ${loadScalar(link, 'at')};`);
   });
   body.line(canVector ? storeVector(to, `row * ${columns} + column`, 'sum') : storeScalar(to, `row * ${columns} + column`, 'sum'));
