@@ -88,6 +88,7 @@ function* otherCases(): Generator<PrimitiveCase> {
     yield { name: `gather of scalars by ${dtype}`, inputs: [x([4]), indices], compute: (table, rows) => table.gather(rows.add(1)), differentiable: true };
     yield { name: `scatterAdd by ${dtype}`, inputs: [x([10, 3]), indices], compute: (updates, rows) => scatterAdd(rows.mul(2).reshape([10]), updates, 4), differentiable: true };
   }
+  yield { name: 'scatterAdd of single rows beside rows of many', inputs: [x([70, 1])], compute: (updates) => scatterAdd(arange(70).mul(7).minimum(31), updates, 32), differentiable: true };
   yield { name: 'gather clamps, scatterAdd skips', inputs: [x([4, 3]), { shape: [5], dtype: 'i32', domain: 'integer' }], compute: (table, rows) => scatterAdd(rows, table.gather(rows.mul(3)), 4), differentiable: true };
   yield { name: 'pick', inputs: [x([3, 5]), { shape: [3], dtype: 'i32', domain: 'bool' }], compute: (a, at) => a.pick(at.mul(4)), differentiable: true };
   yield { name: 'iota', inputs: [x([5])], compute: (a) => a.mul(arange(5).cast('f32')), differentiable: true };
