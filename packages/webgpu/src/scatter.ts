@@ -77,6 +77,7 @@ function sumProgram(context: CompileContext, kernel: ScatterKernel, next: Return
   body.line('var at = n;');
   body.line('var following = start;');
   const place = `${updates.offset} + at * ${updateRow} + column * ${updateColumn}`, value = canVector ? loadVector(from, place) : loadScalar(from, place);
+  // The condition stands at the top: where some lanes leave a loop by `break` and others go on, SwiftShader loses what the first hold.
   body.line(`sum += ${value};`);
   body.block('while (following != -1)', () => {
     body.line('at = following;');
