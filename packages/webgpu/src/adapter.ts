@@ -10,7 +10,7 @@ export function describeAdapter(adapter: GPUAdapter, given?: AdapterClass): Adap
   const isFallback = adapter.info.isFallbackAdapter ?? (adapter as { isFallbackAdapter?: boolean }).isFallbackAdapter ?? false;
   const name = description || [vendor, architecture, device].filter((part) => part).join(' ') || 'an unnamed adapter';
   const software = isFallback || softwareNames.test(`${architecture} ${device} ${description}`);
-  return { name, vendor, architecture, isFallback, adapterClass: given ?? (software ? 'cpu' : 'gpu') };
+  return { name, vendor, architecture, isFallback, isSoftware: software, adapterClass: given ?? (software ? 'cpu' : 'gpu') };
 }
 
 const wantedFeatures = ['shader-f16', 'subgroups', 'timestamp-query'] as const;

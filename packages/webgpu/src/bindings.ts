@@ -7,6 +7,7 @@
  * their ranges with their offsets written into the shader.
  */
 import { bytesPerElement, type DType, type Slot } from '@ashlar/tensor';
+import { OutOfMemoryError } from './errors.js';
 
 /** A buffer that may be made after the shaders that use it. */
 export interface BufferHolder { gpu?: GPUBuffer }
@@ -70,7 +71,7 @@ export class Bindings implements SlotResolver {
   readonly list: readonly Binding[];
   readonly #access = new Map<number, SlotAccess>();
 
-  constructor(uses: Iterable<SlotUse>, locate: (slot: Slot) => Region, limit: number) {
+  constructor(uses: Iterable<SlotUse>, locate: (slot: Slot) => Region, limit: number, largestBinding = Infinity) {
     let groups: Group[] = [];
     for (const use of uses) {
       const region = locate(use.slot);
@@ -78,7 +79,8 @@ export class Bindings implements SlotResolver {
       groups.push({ buffer: region.buffer, start, end, uses: [use] });
     }
     groups = mergeOverlaps(groups);
-    while (groups.length > limit) groups = mergeOverlaps(mergeNearest(groups, limit));
+    while (groups.length > limit) groups = mergeOverlaps(mergeNearest(groups, limit, largestBinding));
+    for (const { start, end } of groups) if (end - start > largestBinding) throw new OutOfMemoryError(end - start, largestBinding, 'an array in a kernel');
     const writable = new Set(groups.filter((group) => group.uses.some((use) => use.written)).map((group) => group.buffer));
     this.list = groups.map((group, index) => {
       const elements = new Set(group.uses.map((use) => elementType(use.slot.dtype)));
@@ -132,14 +134,14 @@ function mergeOverlaps(groups: readonly Group[]): Group[] {
 const isHalf = (group: Group): boolean => group.uses[0]!.slot.dtype === 'f16';
 
 /** Merges the two groups of one buffer whose common hull is smallest. */
-function mergeNearest(groups: readonly Group[], limit: number): Group[] {
+function mergeNearest(groups: readonly Group[], limit: number, largestBinding: number): Group[] {
   let best: [number, number] | undefined, bestSpan = Infinity;
   for (let i = 0; i < groups.length; i++) {
     for (let j = i + 1; j < groups.length; j++) {
       const a = groups[i]!, b = groups[j]!;
       if (a.buffer !== b.buffer || isHalf(a) !== isHalf(b)) continue;
       const span = Math.max(a.end, b.end) - Math.min(a.start, b.start);
-      if (span < bestSpan) { bestSpan = span; best = [i, j]; }
+      if (span < bestSpan && span <= largestBinding) { bestSpan = span; best = [i, j]; }
     }
   }
   if (!best) throw new Error(`a kernel needs ${groups.length} storage bindings in separate buffers; this adapter allows ${limit}. Split the step into smaller functions`);

@@ -22,6 +22,8 @@ export interface AdapterDescription {
   readonly vendor: string;
   readonly architecture: string;
   readonly isFallback: boolean;
+  /** Whether it is a driver that runs on the processor. */
+  readonly isSoftware: boolean;
   readonly adapterClass: AdapterClass;
 }
 
@@ -70,7 +72,7 @@ export class WebgpuDevice implements Device {
     this.#tuningStore = parts.tuningStore;
     this.autotune = parts.autotune;
     this.dotChoices = parts.dotChoices;
-    this.description = `WebGPU on ${parts.adapter.name} (${parts.target.adapterClass === 'cpu' ? 'software adapter' : 'hardware adapter'})`;
+    this.description = `WebGPU on ${parts.adapter.name} (${parts.adapter.isSoftware ? 'software adapter' : 'hardware adapter'})`;
     this.dtypes = new Set<DType>(parts.target.half ? ['f32', 'f16', 'i32', 'u32', 'bool'] : ['f32', 'i32', 'u32', 'bool']);
     this.fused = new FusedKernels(this.target);
     this.memory = new Memory(this.gpu, this.counters, parts.poison);

@@ -119,7 +119,7 @@ export function noteStores(uses: SlotUses, stores: readonly Store[], isVector: (
 }
 
 export const bindingsFor = (context: CompileContext, uses: SlotUses): Bindings =>
-  new Bindings(uses.uses.values(), context.locate, context.target.storageBindings);
+  new Bindings(uses.uses.values(), context.locate, context.target.storageBindings, context.target.largestBinding);
 
 export const contiguousView = (slot: Slot, shape: readonly number[]): View => {
   const strides: number[] = [];
