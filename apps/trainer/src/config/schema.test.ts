@@ -9,7 +9,7 @@ import { configJsonSchema, schemaFile } from './schema.js';
 const root = new URL('../../../../', import.meta.url);
 const configs = readdirSync(new URL('configs/', root));
 
-test('the published JSON Schema is fresh (vitest -u writes it anew)', async () => {
+test('the published JSON Schema is fresh (pnpm --filter @ashlar/trainer schema writes it anew)', async () => {
   await expect(`${JSON.stringify(configJsonSchema(), undefined, 2)}\n`).toMatchFileSnapshot(fileURLToPath(new URL(schemaFile, root)));
 });
 
