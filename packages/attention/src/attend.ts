@@ -1,5 +1,6 @@
 import { ShapeError, attention, type MaskMod, type ModPoint, type ScoreMod, type Tensor } from '@ashlar/tensor';
 import { isTraining, requireCount } from '@ashlar/nn';
+import { sameSegment } from './masks/segments.js';
 import { slidingWindow } from './masks/sliding-window.js';
 import { softcap } from './scores/soft-cap.js';
 import { storedAttention } from './stored-attention.js';
@@ -40,7 +41,7 @@ export interface AttendOptions {
  * @throws {ShapeError} where operands do not fit.
  */
 export function attend(q: Tensor, k: Tensor, v: Tensor, options: AttendOptions = {}): Tensor {
-  const [B, H, T, D] = q.shape as [number, number, number, number], S = k.shape[2]!;
+  const [B, , T, D] = q.shape as [number, number, number, number], S = k.shape[2]!;
   const { bias, segments, keyPadding, places } = options, scale = options.scale ?? 1 / Math.sqrt(D);
   const masks: MaskMod[] = [], scores: ScoreMod[] = [];
   if (options.mask) masks.push(options.mask);
@@ -53,7 +54,7 @@ export function attend(q: Tensor, k: Tensor, v: Tensor, options: AttendOptions =
   if (segments) {
     checkShape('segments', segments, [B, T], 'i32');
     if (S !== T) throw new ShapeError(`attend: segments are of queries and keys that are the same tokens, got ${T} queries and ${S} keys`);
-    masks.push(() => segments.reshape([B, 1, T, 1]).eq(segments.reshape([B, 1, 1, T])));
+    masks.push(sameSegment(segments));
   }
   if (keyPadding) {
     checkShape('keyPadding', keyPadding, [B, S], 'bool');

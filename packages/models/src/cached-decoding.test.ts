@@ -5,11 +5,14 @@ import { reference } from '@ashlar/tensor/reference';
 import { wasm } from '@ashlar/wasm';
 import { build, type DecoderConfigInput } from './index.js';
 
-const config = { modelType: 'decoder', vocabulary: 11, width: 16, depth: 2, maxLength: 24, positional: 'rotary', norm: 'rmsNorm', feedForward: 'swiglu', initialisation: { std: 0.3 } } as const;
+const config = { modelType: 'decoder', vocabulary: 11, width: 16, depth: 3, maxLength: 24, positional: 'rotary', norm: 'rmsNorm', feedForward: 'swiglu', initialisation: { std: 0.3 } } as const;
 const attentions: Record<string, DecoderConfigInput['attention']> = {
   multiHead: { type: 'multiHead', heads: 2 }, 'grouped with sinks': { type: 'grouped', heads: 4, kvHeads: 2, sinks: true },
   'a window, which rolls': { type: 'grouped', heads: 4, kvHeads: 2, mask: { type: 'slidingWindow', windowKeys: 3 } },
   latent: { type: 'latent', heads: 2, kvRank: 6, rotatedWidth: 4 }, topK: { type: 'topK', heads: 2, keys: 3 },
+  'a pattern of a window, a latent and a recurrent state': {
+    type: 'perLayer', order: 'LGR', variants: { L: { type: 'grouped', heads: 4, kvHeads: 2, mask: { type: 'slidingWindow', windowKeys: 3 } }, G: { type: 'latent', heads: 2, kvRank: 6, rotatedWidth: 4 }, R: { type: 'deltaRule', heads: 2 } },
+  },
   retention: { type: 'retention', heads: 2 },
 };
 const text = Int32Array.of(3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3, 2, 3, 8, 4);
@@ -44,8 +47,8 @@ describe('the cache', () => {
     cache.trim(4);
     const again = await step(tokens(4, 7), cache.extend(3)).data();
     again.forEach((value, i) => expect(value).toBeCloseTo(first[4 * 11 + i]!, 5));
-    expect(cache.bytes).toBe(2 * 2 * 4 * 12 * 2 * 4); // layers · (keys, values) · bytes · capacity · heads · width
-    expect([...(await cache.state()).keys()]).toEqual(['layers.0.attention.keys', 'layers.0.attention.values', 'layers.1.attention.keys', 'layers.1.attention.values']);
+    expect(cache.bytes).toBe(3 * 2 * 4 * 12 * 2 * 4); // layers · (keys, values) · bytes · capacity · heads · width
+    expect([...(await cache.state()).keys()]).toEqual(['layers.0.attention.keys', 'layers.0.attention.values', 'layers.1.attention.keys', 'layers.1.attention.values', 'layers.2.attention.keys', 'layers.2.attention.values']);
     await model.toHost();
   });
   test('says what does not fit', async () => {
@@ -66,7 +69,7 @@ describe('the cache', () => {
     cache.trim(2);
     await step(tokens(2, 6), cache.extend(4)).data();
     expect(() => cache.trim(5)).toThrow('has forgotten tokens that stand before 5; trim to 0');
-    expect(cache.bytes).toBe(2 * 2 * 4 * 3 * 2 * 4);
+    expect(cache.bytes).toBe(3 * 2 * 4 * 3 * 2 * 4);
   });
 });
 
