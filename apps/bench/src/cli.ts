@@ -35,6 +35,12 @@ onDevice('gemm', 'matrix products of many shapes, beside a bare loop of fused mu
   .option('--ms <ms>', 'wanted length of each measurement', wholeNumber(1), 500)
   .action(async (options) => (await import('./gemm/command.js')).runGemm(options));
 
+onDevice('attention', 'masks and score functions beside causal attention, checked before they are timed')
+  .option('--lengths <list>', 'tokens of the sequence, with commas between', (text: string) => text.split(',').map(wholeNumber(1)), [1024])
+  .option('--window <n>', 'keys of windows, blocks and strides; even', wholeNumber(2), 128)
+  .option('--rounds <n>', 'timed rounds of each', wholeNumber(1), 5)
+  .action(async (options) => (await import('./attention/command.js')).runAttention(options));
+
 onDevice('memory', 'repeat the step and watch heap, resident memory and the device; exit code 1 when something grows')
   .option('--steps <n>', 'steps to run', wholeNumber(50), 1000)
   .action(async (options) => (await import('./memory/command.js')).runMemory(options));

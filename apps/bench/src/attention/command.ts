@@ -1,0 +1,37 @@
+/** `bench attention`: masks and score functions beside causal attention. */
+import type { DeviceOptions } from '../own/device-options.js';
+import { openDevice } from '../own/open-device.js';
+import { describeMachine } from '../report/machine.js';
+import { attentionCases } from './cases.js';
+import { measureAttention, type AttentionTime } from './measure.js';
+
+export interface AttentionBenchOptions extends DeviceOptions {
+  readonly lengths: readonly number[];
+  readonly window: number;
+  readonly rounds: number;
+  readonly json?: boolean;
+}
+
+/** A row of the table; the speed is that of a score that counts, beside one of causal attention. */
+function row(time: AttentionTime, causal: AttentionTime): string {
+  const perScore = ({ trainingMs, visible, length }: AttentionTime): number => trainingMs / (visible * length ** 2);
+  return `| ${time.name} | ${(100 * time.visible).toFixed(1)} % | ${time.forwardMs.toFixed(1)} | ${time.trainingMs.toFixed(1)} | ${(time.trainingMs / causal.trainingMs).toFixed(2)} | ${(100 * perScore(causal) / perScore(time)).toFixed(0)} % | ${(time.bytes / 2 ** 20).toFixed(1)} |`;
+}
+
+/** Measures and prints. A case whose values are wrong ends the run with an error. */
+export async function runAttention(options: AttentionBenchOptions): Promise<void> {
+  await using device = await openDevice(options);
+  const results: AttentionTime[][] = [];
+  for (const length of options.lengths) results.push(await measureAttention(device, attentionCases(options.window), length, options.rounds));
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify({ device: device.description, results: results.flat(), machine: describeMachine() }, null, 2)}\n`);
+    return;
+  }
+  process.stdout.write([
+    `# Attention (${device.description})`, '', 'One sequence, 4 heads of width 32, f32; medians. Checked against the f64 interpreter before they are timed.',
+    ...results.flatMap((times) => [
+      '', `${times[0]!.length} tokens`, '', '| scores | that count | forward ms | with gradients ms | time beside causal | speed a score that counts, beside causal | working memory MiB |', '|---|---|---|---|---|---|---|',
+      ...times.map((time) => row(time, times[0]!)),
+    ]), '',
+  ].join('\n'));
+}
