@@ -1,5 +1,5 @@
 /** Sequences cut into chunks of equal length. Axis letters: B batch, H heads, T tokens, N chunks, C tokens of a chunk. */
-import { arange, zeros, type Tensor } from '@ashlar/tensor';
+import { arange, type Tensor } from '@ashlar/tensor';
 
 /** Longest chunk: scores are computed inside a chunk, a state is passed from chunk to chunk. */
 export const longestChunk = 64;
@@ -42,6 +42,3 @@ export const runningSums = (x: Tensor): Tensor => x.matmul(notBefore(x.shape.at(
 
 /** The last of an axis, which stays with size 1. */
 export const lastOf = (x: Tensor, axis: number): Tensor => x.slice(...x.shape.map((size, i) => (i === (axis < 0 ? axis + x.rank : axis) ? [size - 1, size] as const : undefined)));
-
-/** A state that remembers nothing: [B, H, D, E]. */
-export const emptyState = (batch: number, heads: number, keyWidth: number, valueWidth: number): Tensor => zeros([batch, heads, keyWidth, valueWidth]);

@@ -3,8 +3,8 @@
  * Linear attention (a = 1), retention (a fixed) and state spaces (a of the token) are this.
  */
 import { where, type Tensor } from '@ashlar/tensor';
-import { chunksOf, cut, emptyState, join, lastOf, longestChunk, notBefore, runningSums } from './chunks.js';
-import { statesBefore } from './scan.js';
+import { chunksOf, cut, join, lastOf, longestChunk, notBefore, runningSums } from './chunks.js';
+import { fadingStates } from './scan.js';
 
 /** What a mixer gives, [B, H, T, E], and remembers, [B, H, D, E]; f32. */
 export interface Mixed { readonly output: Tensor; readonly state: Tensor }
@@ -36,12 +36,11 @@ export function decayedProduct({ q, k, v, logDecay, state }: DecayedProductInput
   const scores = queries.matmul(keys.transpose()), visible = notBefore(C);
   const weights = column && row ? scores.mul(where(visible, column.sub(row), -Infinity).exp()) : where(visible, scores, 0);
   const inside = weights.matmul(values);
-  const added = keys.transpose().matmul(whole && column ? values.mul(whole.sub(column).exp()) : values), through = whole?.exp();
-  const initial = (state ?? emptyState(B, H, D, E)).reshape([B, G, H / G, D, E]);
-  const before = statesBefore({ through, matrix: false, added }, initial);
+  const added = keys.transpose().matmul(whole && column ? values.mul(whole.sub(column).exp()) : values);
+  const before = fadingStates({ log: whole?.reshape([...whole.shape.slice(0, -2), 1]), added }, state?.reshape([B, G, H / G, D, E]));
   const carried = queries.matmul(before);
   const outputs = N === 1 && !state ? inside : inside.add(column ? carried.mul(column.exp()) : carried);
-  const last = (x: Tensor): Tensor => lastOf(x, 3), kept = through ? last(before).mul(last(through)) : last(before);
+  const last = (x: Tensor): Tensor => lastOf(x, 3), kept = whole ? last(before).mul(last(whole).exp()) : last(before);
   return { output: join(outputs.reshape([B, H, N, C, E]), T), state: kept.add(last(added)).reshape([B, H, D, E]) };
 }
 

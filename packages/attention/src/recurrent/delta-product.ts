@@ -2,10 +2,10 @@
  * A state that replaces what it has under a key: Sₜ = aₜ Sₜ₋₁ + kₜ uₜᵀ with uₜ = βₜ (vₜ − aₜ Sₜ₋₁ᵀ kₜ), oₜ = Sₜᵀ qₜ. In
  * other words Sₜ = aₜ (I − βₜ kₜ kₜᵀ) Sₜ₋₁ + βₜ kₜ vₜᵀ.
  */
-import { where, type Tensor } from '@ashlar/tensor';
-import { after, chunksOf, cut, emptyState, identity, join, lastOf, longestChunk, notBefore, runningSums } from './chunks.js';
+import { where, zeros, type Tensor } from '@ashlar/tensor';
+import { after, chunksOf, cut, identity, join, lastOf, longestChunk, notBefore, runningSums } from './chunks.js';
 import type { Mixed } from './decayed-product.js';
-import { statesBefore } from './scan.js';
+import { matrixStates } from './scan.js';
 import { unitTriangularInverse } from './triangular-inverse.js';
 
 export interface DeltaProductInput {
@@ -41,7 +41,7 @@ export function deltaProduct({ q, k, v, rate, logDecay, state }: DeltaProductInp
   const kept = (log && whole ? keys.mul(whole.sub(log).exp()) : keys).transpose();
 
   const through = (whole ? identity(D).mul(whole.exp()) : identity(D)).sub(kept.matmul(used)), added = kept.matmul(fresh);
-  const before = statesBefore({ through, matrix: true, added }, state ?? emptyState(B, H, D, E));
+  const before = matrixStates({ through, added }, state ?? zeros([B, H, D, E]));
   const alone = N === 1 && !state, replaced = alone ? fresh : fresh.sub(used.matmul(before));
   const inside = scores.matmul(replaced), outputs = alone ? inside : inside.add(faded(queries).matmul(before));
   const last = (x: Tensor): Tensor => lastOf(x, 2), passed = whole ? last(before).mul(last(whole).exp()) : last(before);

@@ -1,8 +1,8 @@
 /** The sum that a state keeps of keys and values, each of whose rows fades by a factor of its own: Sₜ = diag(aₜ) Sₜ₋₁ + kₜ vₜᵀ, oₜ = Sₜᵀ qₜ. */
 import { arange, where, type Tensor } from '@ashlar/tensor';
-import { chunksOf, cut, emptyState, join, lastOf, notBefore } from './chunks.js';
+import { chunksOf, cut, join, lastOf, notBefore } from './chunks.js';
 import type { Mixed } from './decayed-product.js';
-import { statesBefore } from './scan.js';
+import { fadingStates } from './scan.js';
 
 /** Tokens whose factors are told from the same one: sixteen times the least log factor stays inside f32. */
 const partLength = 16;
@@ -28,7 +28,7 @@ export interface GatedProductInput {
  * second too, except inside that part, where it is at most −16 · leastLogDecay. Yang et al. 2023, arXiv 2312.06635.
  */
 export function gatedProduct({ q, k, v, logDecay, state }: GatedProductInput): Mixed {
-  const [B, H, T, D] = q.shape as [number, number, number, number], E = v.shape[3]!;
+  const [B, H, T, D] = q.shape as [number, number, number, number];
   const chunks = chunksOf(T), { count: N, length: C } = chunks, L = Math.min(partLength, C), P = C / L;
   const [queries, keys, values, gates] = [q, k, v, logDecay].map((part) => cut(part.cast('f32'), chunks)) as [Tensor, Tensor, Tensor, Tensor];
   const log = notBefore(C).cast('f32').matmul(gates), whole = lastOf(log, -2);
@@ -40,9 +40,9 @@ export function gatedProduct({ q, k, v, logDecay, state }: GatedProductInput): M
   const scores = parts(queries).mul(parts(log).sub(start).exp()).matmul(turned.transpose()).reshape([B, H, N, C, C]);
   const inside = where(notBefore(C), scores, 0).matmul(values);
 
-  const added = keys.mul(whole.sub(log).exp()).transpose().matmul(values), through = whole.exp().transpose();
-  const before = statesBefore({ through, matrix: false, added }, state ?? emptyState(B, H, D, E));
+  const added = keys.mul(whole.sub(log).exp()).transpose().matmul(values);
+  const before = fadingStates({ log: whole.reshape([B, H, N, D]), added }, state);
   const outputs = N === 1 && !state ? inside : inside.add(queries.mul(log.exp()).matmul(before));
   const last = (x: Tensor): Tensor => lastOf(x, 2);
-  return { output: join(outputs, T), state: last(before).mul(last(through)).add(last(added)).reshape([B, H, D, E]) };
+  return { output: join(outputs, T), state: last(before).mul(last(whole).exp().transpose()).add(last(added)).reshape([B, H, D, v.shape[3]!]) };
 }

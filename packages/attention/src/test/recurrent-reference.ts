@@ -64,12 +64,13 @@ function feature(map: string, x: Row, weight: ArrayLike<number> | undefined, h: 
 export interface LinearReference { readonly heads: number; readonly headWidth: number; readonly featureMap?: string; readonly normalizer?: 'sum' | 'headNorm' | 'none'; readonly causal?: boolean }
 
 export const linearReference = ({ heads: H, headWidth: D, featureMap = 'eluPlusOne', normalizer = 'sum', causal = true }: LinearReference) => ({ x, weights }: Given): number[][] => {
-  const mapped = (name: string, t: number, h: number): number[] => feature(featureMap, head(linear(x[t]!, weights, name), h, D), weights.get(`${name}Map.weight`), h);
+  const mapped = (name: string): number[][][] => x.map((row) => Array.from({ length: H }, (_, h) => feature(featureMap, head(linear(row, weights, name), h, D), weights.get(`${name}Map.weight`), h)));
+  const q = mapped('query'), k = mapped('key'), v = x.map((row) => linear(row, weights, 'value'));
   return x.map((_, t) => {
     const mixed = Array.from({ length: H }, (__, h) => {
-      const seen = x.map((___, s) => s).filter((s) => !causal || s <= t), q = mapped('query', t, h);
-      const scores = seen.map((s) => dot(q, mapped('key', s, h)) * (normalizer === 'sum' ? 1 : 1 / Math.sqrt(q.length))), total = scores.reduce((sum, score) => sum + score, 0);
-      const sum = Array.from({ length: D }, (___, d) => seen.reduce((so, s, i) => so + scores[i]! * head(linear(x[s]!, weights, 'value'), h, D)[d]!, 0));
+      const seen = x.map((___, s) => s).filter((s) => !causal || s <= t), factor = normalizer === 'sum' ? 1 : 1 / Math.sqrt(q[t]![h]!.length);
+      const scores = seen.map((s) => dot(q[t]![h]!, k[s]![h]!) * factor), total = scores.reduce((sum, score) => sum + score, 0);
+      const sum = Array.from({ length: D }, (___, d) => seen.reduce((so, s, i) => so + scores[i]! * v[s]![h * D + d]!, 0));
       if (normalizer === 'headNorm') return rms(sum, of(weights, 'headGain'));
       return normalizer === 'sum' ? sum.map((value) => value / (total + 1e-6)) : sum;
     }).flat();
