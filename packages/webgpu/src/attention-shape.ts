@@ -19,14 +19,15 @@ export const widestHead = 256;
 export function attentionShape(inputs: readonly { readonly shape: readonly number[] }[], attributes: Readonly<Record<string, unknown>>): AttentionShape {
   const [B, H, T, D] = inputs[0]!.shape as [number, number, number, number], [, G, S] = inputs[1]!.shape as [number, number, number, number];
   const { scale, causal } = attributes;
-  if (typeof scale !== 'number' || typeof causal !== 'boolean') throw new TypeError('attention takes attributes { scale: number, causal: boolean }');
+  if (typeof scale !== 'number' || typeof causal !== 'boolean') throw new TypeError('attention takes attributes { scale: number, causal: boolean, mask?, score? }');
   return { B, H, G, T, S, D, scale, causal };
 }
 
-/** Whether the kernels take these operands. Attributes they do not know are refused, never ignored. */
-export function hasAttentionKernel(inputs: readonly { readonly shape: readonly number[]; readonly dtype: DType }[], attributes: Readonly<Record<string, unknown>>, half: boolean): boolean {
-  const D = inputs[0]!.shape[3]!;
-  return D >= 1 && D <= widestHead && Object.keys(attributes).every((key) => key === 'scale' || key === 'causal')
-    && inputs.every(({ dtype }) => dtype === 'f32' || (dtype === 'f16' && half));
-}
+const knownAttributes: readonly string[] = ['scale', 'causal', 'mask', 'score', 'differentiate'];
 
+/** Whether the kernels take these operands, of which the first `floats` are not captures of mods. Attributes they do not know are refused, never ignored. */
+export function hasAttentionKernel(inputs: readonly { readonly shape: readonly number[]; readonly dtype: DType }[], floats: number, attributes: Readonly<Record<string, unknown>>, half: boolean): boolean {
+  const D = inputs[0]!.shape[3]!;
+  return D >= 1 && D <= widestHead && Object.entries(attributes).every(([key, value]) => value === undefined || knownAttributes.includes(key))
+    && inputs.slice(0, floats).every(({ dtype }) => dtype === 'f32' || (dtype === 'f16' && half));
+}

@@ -5,13 +5,14 @@
  * keys from memory; on GPUs the 64 queries of a workgroup share tiles of keys and values in workgroup memory.
  */
 import type { FusedKernel, View } from '@ashlar/tensor';
+import { blockLookup, ModEmitter, modsOf, noteMods, type ModPoint } from './attention-mods.js';
 import { declareChunks, dotChunks, overChunks, RowSource, RowTarget } from './attention-rows.js';
 import { attentionShape, type AttentionShape } from './attention-shape.js';
 import { SlotUses } from './bindings.js';
 import { Body, floatLiteral } from './emitter.js';
 import { storeScalar } from './expression.js';
 import { assemble, bodyFor, bindingsFor, fold, type CompileContext, type Program } from './program.js';
-import { forEachRow, type TurnRow } from './attention-tiles.js';
+import { forEachRow, tileRows, type TurnRow } from './attention-tiles.js';
 
 export function attentionPrograms(context: CompileContext, kernel: FusedKernel): Program[] {
   const shape = attentionShape(kernel.inputs, kernel.attributes), { B, H, G, T, D } = shape;
@@ -22,7 +23,9 @@ export function attentionPrograms(context: CompileContext, kernel: FusedKernel):
   for (const { slot } of [q, k, v]) uses.read(slot);
   uses.write(o.slot, D % 4 !== 0);
   uses.write(lse.slot, true);
-  const bindings = bindingsFor(context, uses), body = bodyFor(context);
+  const mods = modsOf(kernel.attributes);
+  noteMods(uses, mods);
+  const bindings = bindingsFor(context, uses, 1), body = bodyFor(context);
   const queries = new RowSource(q, bindings.of(q.slot)), keys = new RowSource(k, bindings.of(k.slot)), values = new RowSource(v, bindings.of(v.slot));
   const chunks = Math.ceil(D / 4), onGpu = context.target.adapterClass === 'gpu';
   const grid = declareRow(body, onGpu, B, H, T);
@@ -31,19 +34,22 @@ export function attentionPrograms(context: CompileContext, kernel: FusedKernel):
   body.line(`let queryAt = ${queries.start('batch', 'head', 'position')};`);
   declareChunks(body, 'q', chunks, (c) => `${queries.chunk('queryAt', c)} * ${floatLiteral(shape.scale)}`);
   declareChunks(body, 'o', chunks);
+  const lookup = blockLookup(context, shape, mods, blockStep(context, chunks), false), emitter = new ModEmitter(body, bindings, mods, 3);
+  const point = (key: string): ModPoint => ({ batch: 'batch', head: 'head', query: 'position', key });
+  emitter.hoist(point('0'));
   body.line('var largest = -3.0e38f;');
   body.line('var sum = 0.0f;');
   const module = forEachRow(context, body, {
-    prefix: 'key', count: shape.S, chunks, first: body.zero, end: keyEnd(shape, 'position'), ...(grid.tiled && { groupEnd: keyEnd(shape, 'tileLast') }), onGpu,
+    prefix: 'key', count: shape.S, chunks, first: body.zero, end: keyEnd(shape, 'position'), ...(grid.tiled && { groupEnd: keyEnd(shape, 'tileLast') }), onGpu, lookup, lookupRow: grid.tiled ? 'tileFirst' : 'position',
     sources: [{ name: 'k', source: keys, batch: 'batch', head: 'keyHead' }, { name: 'v', source: values, batch: 'batch', head: 'keyHead' }],
-  }, (row) => forwardTurn(body, chunks, row));
+  }, (row) => forwardTurn(body, chunks, row, emitter, point(row.at)));
   const result = body.bind('select(0.0f, 1.0f / sum, sum > 0.0f)');
   body.block(grid.tiled ? 'if (isRow)' : '', () => {
     new RowTarget(bindings.of(o.slot), D).store(body, `((batch * ${T} + position) * ${H} + head) * ${D}`, chunks, (c) => `o[${c}] * ${result}`);
     const bits = body.bind('0xff800000u');
     body.line(storeScalar(bindings.of(lse.slot), `(batch * ${H} + head) * ${T} + position`, `select(bitcast<f32>(${bits}), largest + log(max(sum, 1.0e-37f)), sum > 0.0f)`));
   });
-  return [assemble({ label: kernel.name, body, bindings: bindings.list, workgroups: grid.workgroups, workgroupSize: [grid.size, 1], module })];
+  return [assemble({ label: kernel.name, body, bindings: lookup ? [...bindings.list, lookup.binding] : bindings.list, workgroups: grid.workgroups, workgroupSize: [grid.size, 1], module })];
 }
 
 /** One past the last key that a query sees. */
@@ -81,16 +87,32 @@ export function declareRow(body: Body, onGpu: boolean, batches: number, heads: n
   return { workgroups: grid.workgroups, size, tiled };
 }
 
+/** Keys (or queries) a block of the walk: a tile where there is workgroup memory. */
+export const blockStep = (context: CompileContext, chunks: number): number => (context.target.adapterClass === 'gpu' ? tileRows(context, { sources: { length: 2 }, chunks }) : 32);
+
+/** Declares `visible`, where something is masked here; returns its name. */
+export function declareVisible(body: Body, row: TurnRow, emitter: ModEmitter, point: ModPoint): string | undefined {
+  if (!emitter.mods.mask) {
+    if (row.inRange) body.line(`let visible = ${row.inRange};`);
+    return row.inRange && 'visible';
+  }
+  body.line(`var visible = ${row.inRange ?? 'true'};`);
+  body.block(row.isFull ? `if (!${row.isFull})` : '', () => body.line(`visible = visible && ${emitter.mask(point)!};`));
+  return 'visible';
+}
+
 /** A key: its score, where that is a new maximum what it makes of the sums so far, and its part. */
-function forwardTurn(body: Body, chunks: number, row: TurnRow): void {
-  dotChunks(body, 'score', chunks, (c) => `dot(q[${c}], ${row.chunk('k', c)})`);
-  body.block(`if (${row.visible === undefined ? '' : `${row.visible} && `}score > largest)`, () => {
+function forwardTurn(body: Body, chunks: number, row: TurnRow, emitter: ModEmitter, point: ModPoint): void {
+  const visible = declareVisible(body, row, emitter, point);
+  dotChunks(body, 'scaled', chunks, (c) => `dot(q[${c}], ${row.chunk('k', c)})`);
+  body.line(`let score = ${emitter.score(point, 'scaled', false).score};`);
+  body.block(`if (${visible === undefined ? '' : `${visible} && `}score > largest)`, () => {
     body.line('let shrink = exp(largest - score);');
     body.line('largest = score;');
     body.line('sum *= shrink;');
     overChunks(body, chunks, (c) => body.line(`o[${c}] *= shrink;`));
   });
-  body.line(`let weight = ${row.visible === undefined ? 'exp(score - largest)' : `select(0.0f, exp(score - largest), ${row.visible})`};`);
+  body.line(`let weight = ${visible === undefined ? 'exp(score - largest)' : `select(0.0f, exp(score - largest), ${visible})`};`);
   body.line('sum += weight;');
   overChunks(body, chunks, (c) => body.line(`o[${c}] += weight * ${row.chunk('v', c)};`));
 }

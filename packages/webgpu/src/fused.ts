@@ -17,12 +17,12 @@ export interface WebgpuKernel {
 
 const builtIn: Readonly<Record<string, WebgpuKernel>> = {
   attention: {
-    when: ({ inputs, attributes }, target) => hasAttentionKernel(inputs, attributes, target.half),
+    when: ({ inputs, attributes }, target) => hasAttentionKernel(inputs, 3, attributes, target.half),
     emit: attentionPrograms,
   },
   attentionGrad: {
     // Further outputs are the gradients of tables that the score mod reads, which this kernel does not sum.
-    when: ({ inputs, outputs, attributes }, target) => outputs.length === 3 && hasAttentionKernel(inputs, attributes, target.half),
+    when: ({ inputs, outputs, attributes }, target) => outputs.length === 3 && hasAttentionKernel(inputs, 6, attributes, target.half),
     scratch: ({ inputs, attributes }) => { const { B, H, T } = attentionShape(inputs, attributes); return [B * H * T * 4]; },
     emit: attentionGradientPrograms,
   },

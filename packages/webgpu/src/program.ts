@@ -118,8 +118,9 @@ export function noteStores(uses: SlotUses, stores: readonly Store[], isVector: (
   }
 }
 
-export const bindingsFor = (context: CompileContext, uses: SlotUses): Bindings =>
-  new Bindings(uses.uses.values(), context.locate, context.target.storageBindings, context.target.largestBinding);
+/** Bindings for slots; `reserved` more are added by the caller. */
+export const bindingsFor = (context: CompileContext, uses: SlotUses, reserved = 0): Bindings =>
+  new Bindings(uses.uses.values(), context.locate, context.target.storageBindings - reserved, context.target.largestBinding);
 
 export const contiguousView = (slot: Slot, shape: readonly number[]): View => {
   const strides: number[] = [];

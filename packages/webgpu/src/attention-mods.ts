@@ -1,0 +1,80 @@
+/**
+ * Mods of attention: expressions that change a score or mask it, inlined where the score is, and the map of blocks that a
+ * mask leaves empty or full, so that empty ones are skipped.
+ */
+import { blockMap, type Expression } from '@ashlar/tensor';
+import type { AttentionShape } from './attention-shape.js';
+import type { Binding, SlotResolver, SlotUses } from './bindings.js';
+import type { Body, Value } from './emitter.js';
+import { ExpressionEmitter } from './expression.js';
+import { noteLoads, type CompileContext } from './program.js';
+
+export interface AttentionMods {
+  /** Over loop axes 0…3 = batch, head, query, key; the accumulator is the scaled score. */
+  readonly mask: Expression | undefined;
+  readonly score: Expression | undefined;
+  /** ∂score/∂accumulator. */
+  readonly slope: Expression | undefined;
+}
+
+export function modsOf(attributes: Readonly<Record<string, unknown>>): AttentionMods {
+  const of = (name: string): Expression | undefined => attributes[name] as Expression | undefined;
+  const score = of('score'), slope = of('slope');
+  if (score && !slope) throw new TypeError('attention: a score mod comes with its slope');
+  return { mask: of('mask'), score, slope };
+}
+
+export function noteMods(uses: SlotUses, { mask, score, slope }: AttentionMods): void {
+  for (const mod of [mask, score, slope]) if (mod) noteLoads(uses, mod);
+}
+
+/** What a mod's loop axes are called in the shader. */
+export interface ModPoint { readonly batch: string; readonly head: string; readonly query: string; readonly key: string }
+
+/** Emits mods at points where one axis (2: query, 3: key) moves inside the other loops. */
+export class ModEmitter {
+  constructor(readonly body: Body, readonly bindings: SlotResolver, readonly mods: AttentionMods, readonly moving: 2 | 3) {}
+
+  #at({ batch, head, query, key }: ModPoint, accumulator?: Value): ExpressionEmitter {
+    return new ExpressionEmitter({ body: this.body, bindings: this.bindings, axes: [batch, head, query, key], lanes: 1, laneAxis: -1, innerAxes: new Set([this.moving]), ...(accumulator && { accumulator }) });
+  }
+
+  /** Computes here what the moving axis and the score do not enter. */
+  hoist(point: ModPoint): void {
+    const { mask, score, slope } = this.mods;
+    this.#at(point).hoist([mask, score, slope].filter((mod) => mod !== undefined));
+  }
+
+  /** Whether the mask lets this point through; undefined without a mask. */
+  mask(point: ModPoint): string | undefined { return this.mods.mask && this.#at(point).value(this.mods.mask).text; }
+
+  /** The score to use and the slope, from the scaled score; what is undefined is the score itself and 1. */
+  score(point: ModPoint, scaled: string, wantsSlope: boolean): { readonly score: string; readonly slope: string | undefined } {
+    const { score, slope } = this.mods;
+    if (!score) return { score: scaled, slope: undefined };
+    const at = this.#at(point, { text: scaled, type: 'f32', varies: false });
+    return { score: at.value(score).text, slope: wantsSlope ? at.value(slope!).text : undefined };
+  }
+}
+
+/** A lookup of a mask's blocks: `rows` of a workgroup's side by `steps` of the walk. */
+export interface BlockLookup { readonly binding: Binding; readonly step: number; state(row: string, block: string): string }
+
+/** Rows of a workgroup's side that share an entry. */
+const rowsPerEntry = 64;
+
+/**
+ * The map of the mask for a walk over keys (or, `overQueries`, over queries) in blocks of `step`; undefined without a
+ * mask, and where no block is empty or full.
+ */
+export function blockLookup(context: CompileContext, { B, H, T, S }: AttentionShape, { mask }: AttentionMods, step: number, overQueries: boolean): BlockLookup | undefined {
+  if (!mask) return undefined;
+  const map = blockMap(mask, { B, H, T, S }, overQueries ? step : rowsPerEntry, overQueries ? rowsPerEntry : step);
+  if (map.every((state) => state === 1)) return undefined;
+  const columns = Math.ceil(S / (overQueries ? rowsPerEntry : step)), data = Uint32Array.from(map), region = context.table(data);
+  const binding: Binding = { name: 'blocks', element: 'u32', vector: false, writable: false, buffer: region.buffer, offset: 0, size: Math.ceil(region.bytes / 16) * 16 };
+  return {
+    binding, step,
+    state: (row, block) => (overQueries ? `blocks[${block} * ${columns} + (${row}) / ${rowsPerEntry}]` : `blocks[((${row}) / ${rowsPerEntry}) * ${columns} + ${block}]`),
+  };
+}
