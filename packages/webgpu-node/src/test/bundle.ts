@@ -18,3 +18,16 @@ export async function bundle(program: string): Promise<{ file: string; folder: s
   });
   return { file: join(folder, 'program.mjs'), folder };
 }
+
+/** Bundles `program` for a page. It may import `@ashlar/webgpu` and `@ashlar/tensor`. */
+export async function bundleForBrowser(program: string): Promise<{ file: string; folder: string }> {
+  const source = dirname(dirname(fileURLToPath(import.meta.url)));
+  const folder = mkdtempSync(join(dirname(source), 'node_modules', '.page-'));
+  const entry = join(folder, 'entry.ts');
+  writeFileSync(entry, program);
+  await build({
+    configFile: false, logLevel: 'error', root: folder, resolve: { conditions: ['source'] },
+    build: { outDir: join(folder, 'out'), target: 'es2022', minify: false, modulePreload: false, rollupOptions: { input: entry, output: { entryFileNames: 'program.mjs' } } },
+  });
+  return { file: join(folder, 'out', 'program.mjs'), folder };
+}
