@@ -1,6 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ashlar, playground, rowsOf, type Playground } from '../test/ashlar-process.js';
 import { mayHaveGpu } from './device-choice.js';
+
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 120_000 }); // each process has 100 s, on a machine that may be busy
 
 let ground: Playground;
 beforeAll(() => { ground = playground(); });

@@ -1,6 +1,8 @@
 import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ashlar, cli, launchProgram, playground, rowsOf, type Playground } from '../test/ashlar-process.js';
+
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 120_000 }); // each process has 100 s, on a machine that may be busy
 
 let ground: Playground;
 let run: string;

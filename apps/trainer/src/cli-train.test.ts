@@ -1,7 +1,9 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { readSafetensorsFile } from '@ashlar/hub/node';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ashlar, launch, playground, rowsOf, type Ended, type Playground } from '../test/ashlar-process.js';
+
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 120_000 }); // each process has 100 s, on a machine that may be busy
 
 let ground: Playground;
 let first: Ended;

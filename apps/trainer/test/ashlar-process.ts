@@ -38,7 +38,7 @@ export function launch(words: readonly string[], options: LaunchOptions = {}): R
 }
 
 /** Starts any program, watched in the same way. */
-export function launchProgram(program: string, words: readonly string[], { cwd, env = {}, milliseconds = 50_000 }: LaunchOptions = {}): Running {
+export function launchProgram(program: string, words: readonly string[], { cwd, env = {}, milliseconds = 100_000 }: LaunchOptions = {}): Running {
   if (!existsSync(cli)) throw new Error('apps/trainer is not built: run pnpm build first');
   const child = spawn(program, words, { cwd, env: { ...process.env, DEBUG: '', ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '', stderr = '', byItself = true;
