@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The command line: `bench r0`, `bench gemm`, `bench memory`, `bench setup`. */
+/** The command line: `bench r0`, `bench gemm`, `bench memory`, `bench depth`, `bench recall`, `bench setup`. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { peerNames } from './peers/catalogue.js';
 import { adapterChoices } from './own/device-options.js';
@@ -44,6 +44,30 @@ onDevice('attention', 'masks and score functions beside causal attention, checke
 onDevice('memory', 'repeat the step and watch heap, resident memory and the device; exit code 1 when something grows')
   .option('--steps <n>', 'steps to run', wholeNumber(50), 1000)
   .action(async (options) => (await import('./memory/command.js')).runMemory(options));
+
+onDevice('depth', 'which residual schemes train a deep, narrow model at once, without warm-up')
+  .option('--layers <n>', 'layers', wholeNumber(1), 100)
+  .option('--width <n>', 'width, even', wholeNumber(2), 32)
+  .option('--steps <n>', 'training steps', wholeNumber(1), 200)
+  .option('--seeds <n>', 'runs of each scheme', wholeNumber(1), 5)
+  .option('--learning-rate <rate>', 'learning rate, constant', Number, 1e-3)
+  .option('--schemes <schemes>', 'residual schemes, with commas between', 'postNorm,deepNorm,preNorm')
+  .action(async (options) => (await import('./depth/command.js')).runDepth(options));
+
+onDevice('recall', 'what mixers reach in multi-query associative recall, beside what they remember')
+  .option('--mixers <mixers>', 'all, or names with commas between', 'all')
+  .option('--vocabulary <n>', 'tokens: half of them keys, half values', wholeNumber(4), 256)
+  .option('--length <n>', 'tokens of an example', wholeNumber(4), 64)
+  .option('--pairs <n>', 'key–value pairs of an example', wholeNumber(1), 4)
+  .option('--width <n>', 'width of the models', wholeNumber(2), 128)
+  .option('--depth <n>', 'layers of the models', wholeNumber(1), 2)
+  .option('--train-examples <n>', 'examples to learn from', wholeNumber(1), 10_000)
+  .option('--test-examples <n>', 'examples to answer', wholeNumber(1), 1000)
+  .option('--epochs <n>', 'most times through the examples; training ends at 99 %', wholeNumber(1), 16)
+  .option('--batch <n>', 'examples of a step', wholeNumber(1), 32)
+  .option('--rate <rate>', 'peak of the learning rate', Number, 1e-3)
+  .option('--seed <n>', 'of weights, examples and their order', wholeNumber(0), 0)
+  .action(async (options) => (await import('./recall/command.js')).runRecall(options));
 
 program.command('setup')
   .description('install what some peers run best on: a newer Node')
