@@ -9,6 +9,7 @@ import { attentionMods, attentionShape, block, clamp, greater, localOf, modSlots
 import { writeRow } from './attention.js';
 import { Emitter } from './emitter.js';
 import type { EmitContext, WasmKernel } from './fused.js';
+import { mayHold } from './mask-blocks.js';
 import { expNonPositive } from './math.js';
 import { share, vectorLoop } from './nest.js';
 import { grain, packFunction } from './pack.js';
@@ -89,7 +90,14 @@ function emitGradient(context: EmitContext): void {
       const memberBody = e.scope(() => {
         e.push(set(head, add(firstHead, get(member))));
         e.bind(1, head);
-        const queryBody = e.scope(() => { queryBlock(start, count, panels, head, get(top)); });
+        const queryBody = e.scope(() => {
+          const use = e.scope(() => { queryBlock(start, count, panels, head, get(top)); });
+          const range = (low: Code, high: Code) => ({ low, high });
+          e.push(mods.mask ? when(mayHold(f, e.segment, mods.mask, [
+            range(get(batch), get(batch)), range(get(head), get(head)),
+            range(get(top), number(sub(minimum(int(T), add(get(top), int(block))), int(1)))), range(start, number(sub(add(start, count), int(1)))),
+          ]), use) : use);
+        });
         // the first query that sees key `start` is start + T − S
         const from = causal ? op('i32.and', clamp(add(start, int(T - S)), int(0), int(T)), int(-block)) : int(0);
         e.push(forRange(top, from, int(T), int(block), queryBody));

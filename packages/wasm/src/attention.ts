@@ -10,6 +10,8 @@ import { Emitter } from './emitter.js';
 import { addValuesFunction, keyDotsFunction } from './few-queries.js';
 import type { EmitContext, WasmKernel } from './fused.js';
 import { floatToHalf } from './half.js';
+import { mayHold } from './mask-blocks.js';
+import type { Interval } from './mask-blocks.js';
 import { acrossLanes } from './math.js';
 import { share, vectorLoop } from './nest.js';
 import { grain, packFunction } from './pack.js';
@@ -77,7 +79,15 @@ function emitAttention(context: EmitContext): void {
     const reach = (count: Code): Code => (causal ? clamp(add(add(top, count), int(S - T)), int(0), int(S)) : int(S));
     const end = number(reach(rows));
     const first = f.local('i32');
-    const keyBody = e.scope(() => { if (few) fewQueries(get(first), end); else keyBlock(get(first), end); });
+    const keyBody = e.scope(() => {
+      const use = e.scope(() => { if (few) fewQueries(get(first), end); else keyBlock(get(first), end); });
+      const last = (from: Code, count: Code): Code => number(sub(add(from, count), int(1)));
+      const range = (low: Code, high: Code): Interval => ({ low, high });
+      e.push(mods.mask ? when(mayHold(f, e.segment, mods.mask, [
+        range(get(batch), get(batch)), range(get(head), get(head)), range(top, last(top, rows)),
+        range(get(first), last(get(first), minimum(sub(end, get(first)), int(block)))),
+      ]), use) : use);
+    });
     e.push(forRange(first, int(0), end, int(block), keyBody));
     finish();
 

@@ -1,0 +1,98 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Expression } from '@ashlar/tensor';
+import { get } from './code.js';
+import { ModuleBuilder } from './encoder.js';
+import { mayHold } from './mask-blocks.js';
+import { Interner } from './normal.js';
+import { affine, binary, constant, unary } from './test/hand-made.js';
+
+const axis = (which: number): Expression => ({ kind: 'index', dtype: 'i32', index: affine(0, ...[0, 1, 2, 3].map((a) => Number(a === which))) });
+const [query, key] = [axis(2), axis(3)];
+
+/** Compiles the test for a mask: (first query, last query, first key, last key) → 0 or 1. */
+function compiled(mask: Expression): (...bounds: [number, number, number, number]) => number {
+  const module = new ModuleBuilder({ sharedMemory: false, maximumPages: 1, fusedMultiplyAdd: false });
+  module.export('f', module.define('f', ['i32', 'i32', 'i32', 'i32'], ['i32'], (f) => {
+    const [a, b, c, d] = f.params.map(get) as [number[], number[], number[], number[]];
+    const zero = [0x41, 0];
+    f.body.push(mayHold(f, f.body, new Interner().node(mask), [{ low: zero, high: zero }, { low: zero, high: zero }, { low: a, high: b }, { low: c, high: d }]));
+  }));
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(module.encode()), { env: { memory: new WebAssembly.Memory({ initial: 1, maximum: 1 }) } });
+  return exports['f'] as (...bounds: number[]) => number;
+}
+
+/** The value of a mask, or of a number in it, at a query and a key. */
+function evaluate(e: Expression, q: number, k: number): number {
+  switch (e.kind) {
+    case 'constant': return e.value;
+    case 'index': return e.index.terms.reduce((sum, { atom, factor }) => {
+      const of = (index: typeof e.index): number => index.terms.reduce((s, t) => s + t.factor * (t.atom.kind === 'loop' && t.atom.axis === 2 ? q : k), index.base);
+      return sum + factor * (atom.kind === 'loop' ? (atom.axis === 2 ? q : k) : atom.kind === 'div' ? Math.floor(of(atom.of) / atom.by) : atom.kind === 'mod' ? of(atom.of) % atom.by : NaN);
+    }, e.index.base);
+    case 'unary': return e.op === 'not' ? 1 - evaluate(e.x, q, k) : -evaluate(e.x, q, k);
+    case 'select': return evaluate(e.test, q, k) ? evaluate(e.x, q, k) : evaluate(e.y, q, k);
+    case 'binary': {
+      const x = evaluate(e.x, q, k), y = evaluate(e.y, q, k);
+      switch (e.op) {
+        case 'add': return x + y;
+        case 'sub': return x - y;
+        case 'max': return Math.max(x, y);
+        case 'min': return Math.min(x, y);
+        case 'mul': return x * y;
+        case 'div': return Math.trunc(x / y);
+        case 'lt': return Number(x < y);
+        case 'le': return Number(x <= y);
+        case 'eq': return Number(x === y);
+        case 'ne': return Number(x !== y);
+        case 'and': return x && y;
+        case 'or': return x || y;
+        case 'xor': return x ^ y;
+      }
+    }
+  }
+  throw new Error(e.kind);
+}
+
+const numbersAndMasks = fc.letrec<{ number: Expression; mask: Expression }>((tie) => ({
+  number: fc.oneof({ maxDepth: 3 },
+    fc.constantFrom(query, key), fc.integer({ min: -40, max: 40 }).map((v) => constant(v, 'i32')),
+    fc.record({ kind: fc.constantFrom('div' as const, 'mod' as const), which: fc.constantFrom(2, 3), by: fc.integer({ min: 2, max: 9 }), factor: fc.constantFrom(-2, 1, 3) }).map(({ kind, which, by, factor }): Expression =>
+      ({ kind: 'index', dtype: 'i32', index: { base: 1, terms: [{ factor, atom: { kind, by, of: { base: 0, terms: [{ atom: { kind: 'loop', axis: which }, factor: 1 }] } } }] } })),
+    fc.tuple(fc.constantFrom('add' as const, 'sub' as const, 'max' as const, 'min' as const, 'mul' as const), tie('number'), tie('number')).map(([op, x, y]) => binary(op, x, y)),
+    fc.tuple(tie('number'), fc.integer({ min: 1, max: 7 })).map(([x, by]) => binary('div', x, constant(by, 'i32'))),
+    tie('number').map((x) => unary('neg', x)),
+    fc.tuple(tie('mask'), tie('number'), tie('number')).map(([t, x, y]): Expression => ({ kind: 'select', dtype: 'i32', test: t, x, y })),
+  ),
+  mask: fc.oneof({ maxDepth: 4 },
+    fc.tuple(fc.constantFrom('lt' as const, 'le' as const, 'eq' as const, 'ne' as const), tie('number'), tie('number')).map(([op, x, y]) => binary(op, x, y)),
+    fc.tuple(fc.constantFrom('and' as const, 'or' as const, 'xor' as const), tie('mask'), tie('mask')).map(([op, x, y]) => binary(op, x, y)),
+    tie('mask').map((x) => unary('not', x)),
+    fc.boolean().map((v) => constant(Number(v), 'bool')),
+  ),
+})).mask;
+
+describe('blocks that a mask empties', () => {
+  test('are never those where it lets something through', () => {
+    let skipped = 0;
+    fc.assert(fc.property(numbersAndMasks, fc.nat(50), fc.nat(6), fc.nat(50), fc.nat(6), (mask, q, rows, k, columns) => {
+      const says = compiled(mask)(q, q + rows, k, k + columns);
+      let truth = false;
+      for (let i = q; i <= q + rows; i++) for (let j = k; j <= k + columns; j++) truth ||= evaluate(mask, i, j) !== 0;
+      if (says === 0) skipped++;
+      expect(says === 1 || !truth).toBe(true);
+    }), { numRuns: 600 });
+    expect(skipped).toBeGreaterThan(30);
+  });
+  test('are found for windows, chunks and their combinations', () => {
+    const causal = binary('le', key, query), near = binary('lt', binary('sub', query, key), constant(128, 'i32'));
+    const window = compiled(binary('and', causal, near));
+    expect([window(256, 319, 0, 63), window(256, 319, 64, 127), window(256, 319, 128, 191), window(256, 319, 256, 319), window(256, 319, 320, 383)]).toEqual([0, 0, 1, 1, 0]);
+    const first = binary('lt', key, constant(4, 'i32'));
+    const sinks = compiled(binary('and', causal, binary('or', near, first)));
+    expect([sinks(256, 319, 0, 63), sinks(256, 319, 64, 127), sinks(256, 319, 128, 191)]).toEqual([1, 0, 1]);
+    const chunk = (e: 2 | 3): Expression => ({ kind: 'index', dtype: 'i32', index: { base: 0, terms: [{ factor: 1, atom: { kind: 'div', by: 64, of: { base: 0, terms: [{ atom: { kind: 'loop', axis: e }, factor: 1 }] } } }] } });
+    const chunks = compiled(binary('eq', chunk(2), chunk(3)));
+    expect([chunks(64, 127, 0, 63), chunks(64, 127, 64, 127), chunks(64, 127, 128, 191)]).toEqual([0, 1, 0]);
+  });
+});
