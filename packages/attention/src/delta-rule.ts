@@ -1,9 +1,9 @@
 import { read, rmsNorm, type Tensor } from '@ashlar/tensor';
-import { Linear, Parameter, onesInitializer, requireCount, silu, type AttentionInput, type AttentionSite, type AttentionVariant, type HeadShape, type LayerCache } from '@ashlar/nn';
+import { Linear, Parameter, onesInitializer, requireCount, type AttentionInput, type AttentionSite, type AttentionVariant, type HeadShape, type Initializer } from '@ashlar/nn';
 import { headShape } from './head-width.js';
+import { ConvolvedLinear } from './recurrent/convolved-linear.js';
 import { deltaFlops, deltaProduct } from './recurrent/delta-product.js';
-import { RecurrentMixer, byToken, perHead, recurrentCapabilities, remembering, toHeads, unitLength, type MixerShape } from './recurrent/recurrent-mixer.js';
-import { ShortConvolution } from './recurrent/short-convolution.js';
+import { RecurrentMixer, byToken, perHead, recurrentCapabilities, remembering, unitLength, type MixerShape } from './recurrent/recurrent-mixer.js';
 
 export interface DeltaRuleOptions {
   /** H */
@@ -21,12 +21,9 @@ export interface DeltaRuleOptions {
 interface DeltaSizes { readonly heads: HeadShape; readonly valueWidth: number; readonly convolution: number }
 
 class DeltaRule extends RecurrentMixer {
-  readonly query: Linear;
-  readonly key: Linear;
-  readonly value: Linear;
-  readonly queryConvolution: ShortConvolution | undefined;
-  readonly keyConvolution: ShortConvolution | undefined;
-  readonly valueConvolution: ShortConvolution | undefined;
+  readonly query: ConvolvedLinear;
+  readonly key: ConvolvedLinear;
+  readonly value: ConvolvedLinear;
   /** A logit of β a head. */
   readonly rate: Linear;
   /** [E] */
@@ -36,13 +33,10 @@ class DeltaRule extends RecurrentMixer {
   constructor(site: AttentionSite, shape: MixerShape, sizes: DeltaSizes) {
     super(site, shape);
     const { weight, value } = site.initializers, { bias } = shape, keys = sizes.heads.count * sizes.heads.width, inputs = site.width;
-    const convolution = (channels: number): ShortConvolution | undefined => (sizes.convolution > 1 ? new ShortConvolution({ channels, width: sizes.convolution, bias: false }) : undefined);
-    this.query = new Linear({ inputs, outputs: keys, bias, initializer: weight });
-    this.key = new Linear({ inputs, outputs: keys, bias, initializer: weight });
-    this.value = new Linear({ inputs, outputs: shape.inner, bias, initializer: value });
-    this.queryConvolution = convolution(keys);
-    this.keyConvolution = convolution(keys);
-    this.valueConvolution = convolution(shape.inner);
+    const projection = (outputs: number, initializer: Initializer): ConvolvedLinear => new ConvolvedLinear({ inputs, outputs, bias, initializer, heads: sizes.heads.count, convolution: sizes.convolution });
+    this.query = projection(keys, weight);
+    this.key = projection(keys, weight);
+    this.value = projection(shape.inner, value);
     this.rate = new Linear({ inputs, outputs: sizes.heads.count, bias, initializer: weight });
     this.headGain = new Parameter([sizes.valueWidth], { initializer: onesInitializer });
     this.#sizes = sizes;
@@ -50,12 +44,8 @@ class DeltaRule extends RecurrentMixer {
 
   protected mix({ x, cache }: AttentionInput): Tensor {
     const { heads: { count: H, width: D }, valueWidth: E } = this.#sizes, [B, T] = x.shape as [number, number, number];
-    const part = (projection: Linear, convolution: ShortConvolution | undefined, kept: LayerCache | undefined, name: string): Tensor => {
-      const projected = projection.forward(x);
-      return toHeads(convolution ? convolution.forward(projected, kept, name) : silu(projected), H).cast('f32');
-    };
-    const q = unitLength(part(this.query, this.queryConvolution, cache, 'queries')), k = unitLength(part(this.key, this.keyConvolution, cache, 'keys'));
-    const v = part(this.value, this.valueConvolution, cache, 'values'), rate = perHead(this.rate.forward(x).cast('f32').sigmoid());
+    const q = unitLength(this.query.inHeads(x, cache, 'queries')), k = unitLength(this.key.inHeads(x, cache, 'keys')), v = this.value.inHeads(x, cache, 'values');
+    const rate = perHead(this.rate.forward(x).cast('f32').sigmoid());
     const mixed = remembering(cache, [B, H, D, E], (state) => deltaProduct({ q, k, v, rate, state }));
     return rmsNorm(byToken(mixed), { gain: read(this.headGain) }).reshape([B, T, H * E]).cast(x.dtype);
   }

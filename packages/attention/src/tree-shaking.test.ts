@@ -19,5 +19,8 @@ test('a program is bundled with what it uses alone', async () => {
   expect(await bundled('and, causal')).toEqual(['masks/causal.ts', 'masks/combine.ts', 'masks/mask.ts']);
   const ofGrouped = await bundled('grouped');
   expect(ofGrouped).toContain('grouped.ts');
-  for (const other of ['multi-head.ts', 'latent.ts', 'longformer.ts', 'big-bird.ts', 'top-k.ts', 'cross.ts', 'decoding-cache.ts', 'masks/strided.ts', 'scores/alibi.ts']) expect(ofGrouped).not.toContain(other);
+  const ofLinear = await bundled('linearAttention');
+  expect(ofLinear).toContain('recurrent/decayed-product.ts');
+  for (const other of ['attend.ts', 'delta-rule.ts', 'mamba2.ts', 'retention.ts', 'recurrent/triangular-inverse.ts', 'recurrent/gated-product.ts', 'recurrent/short-convolution.ts']) expect(ofLinear).not.toContain(other);
+  for (const other of ['multi-head.ts', 'latent.ts', 'longformer.ts', 'big-bird.ts', 'top-k.ts', 'cross.ts', 'decoding-cache.ts', 'linear-attention.ts', 'recurrent/decayed-product.ts', 'masks/strided.ts', 'scores/alibi.ts']) expect(ofGrouped).not.toContain(other);
 });

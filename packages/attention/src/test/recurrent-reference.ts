@@ -97,7 +97,7 @@ export interface DeltaReference { readonly heads: number; readonly headWidth: nu
 export const deltaReference = ({ heads: H, headWidth: D, valueWidth: E, gated = false }: DeltaReference) => ({ x, weights }: Given): number[][] => {
   const rows = (name: string): number[][] => {
     const projected = x.map((row) => linear(row, weights, name));
-    return weights.has(`${name}Convolution.weight`) ? convolved(projected, weights, `${name}Convolution`) : projected.map((row) => row.map(silu));
+    return weights.has(`${name}.convolution.weight`) ? convolved(projected, weights, `${name}.convolution`) : projected.map((row) => row.map(silu));
   };
   const q = rows('query'), k = rows('key'), v = rows('value'), rate = x.map((row) => linear(row, weights, 'rate').map(sigmoid));
   const decay = (t: number, h: number): number => Math.exp(-Math.exp(of(weights, 'fading.logRate')[h]!) * softplus(linear(x[t]!, weights, 'decay')[h]! + of(weights, 'fading.offset')[h]!));
