@@ -22,5 +22,5 @@ export async function webgpu(options: WebgpuNodeOptions = {}): Promise<WebgpuDev
   const { adapter: choice = 'auto', boundsChecks, validation, ...rest } = options;
   const found = await findAdapter(choice, { ...(boundsChecks !== undefined && { boundsChecks }), ...(validation !== undefined && { validation }) });
   held.add(found.gpu);
-  return createDevice({ tuningStore: tuningFiles(), ...rest, gpu: found.gpu, adapter: found.adapter, patient: true, onClose: () => held.delete(found.gpu) });
+  return createDevice({ tuningStore: tuningFiles(), ...rest, gpu: found.gpu, adapter: found.adapter, turn: () => new Promise((resolve) => setImmediate(resolve)), onClose: () => held.delete(found.gpu) });
 }

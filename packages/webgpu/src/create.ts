@@ -2,6 +2,7 @@
 import { describeAdapter, deviceDescriptor, targetOf } from './adapter.js';
 import { WebgpuDevice } from './device.js';
 import type { AdapterClass } from './program.js';
+import type { Turn } from './submission.js';
 import { tuningKey, type Autotune, type TuningStore } from './tuning.js';
 
 export interface WebgpuOptions {
@@ -15,8 +16,8 @@ export interface WebgpuOptions {
   readonly autotune?: Autotune;
   /** Where tuned choices are kept; without it they last as long as the device. */
   readonly tuningStore?: TuningStore;
-  /** Whether waiting for a run must not occupy a thread (Dawn in Node polls without rest). Default: false. */
-  readonly patient?: boolean;
+  /** Lets the event loop turn once. Given where a pending question keeps a thread busy (Dawn in Node): waits then ask now and then. */
+  readonly turn?: Turn;
   /** Fills fresh memory with NaN, so that a read of what was never written shows. For tests. */
   readonly poison?: boolean;
   /** Called once when the device is closed. */
@@ -40,7 +41,7 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<WebgpuDevice>
   if (autotune === 'cached' && !tuningStore) throw new TypeError('webgpu: autotune \'cached\' needs a tuningStore to read from');
   const made = new WebgpuDevice({
     autotune, tuningStore, gpu: device, adapter: description, target: targetOf(device, gpu, description, dotChoices), dotChoices,
-    patient: options.patient ?? false, poison: options.poison ?? false, onClose: options.onClose ?? (() => {}),
+    turn: options.turn, poison: options.poison ?? false, onClose: options.onClose ?? (() => {}),
   });
   if (autotune !== 'off') for (const [shapeClass, choice] of Object.entries((await tuningStore?.load(tuningKey(made))) ?? {})) dotChoices.set(shapeClass, choice);
   return made;

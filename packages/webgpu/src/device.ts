@@ -8,7 +8,7 @@ import type { AdapterClass, Target } from './program.js';
 import { PipelineCache } from './pipelines.js';
 import { Readback } from './readback.js';
 import { byteSize, WebgpuStorage } from './storage.js';
-import { Submissions } from './submission.js';
+import { Submissions, type Turn } from './submission.js';
 import { tunePlan, tuningKey, type Autotune, type TunedDot, type TuningStore } from './tuning.js';
 
 export interface WebgpuCounters extends DeviceCounters {
@@ -31,7 +31,7 @@ export interface DeviceParts {
   readonly gpu: GPUDevice;
   readonly adapter: AdapterDescription;
   readonly target: Target;
-  readonly patient: boolean;
+  readonly turn: Turn | undefined;
   readonly poison: boolean;
   readonly dotChoices: Map<string, string>;
   readonly autotune: Autotune;
@@ -77,7 +77,7 @@ export class WebgpuDevice implements Device {
     this.fused = new FusedKernels(this.target);
     this.memory = new Memory(this.gpu, this.counters, parts.poison);
     this.pipelines = new PipelineCache(this.gpu, this.counters);
-    this.submissions = new Submissions(this.gpu, this.memory, parts.patient);
+    this.submissions = new Submissions(this.gpu, this.memory, parts.turn);
     this.readback = new Readback(this);
     this.gpu.addEventListener('uncapturederror', (event) => {
       const { message } = event.error, outOfMemory = 'GPUOutOfMemoryError' in globalThis && event.error instanceof GPUOutOfMemoryError;

@@ -10,7 +10,7 @@ export interface RegisterTile {
   readonly rows: number;
   /** In vec4. */
   readonly columns: number;
-  /** One k a turn even where four could be loaded at once. */
+  /** One k a turn; else four where an operand is loaded in fours along k, and two elsewhere. */
   readonly oneStep: boolean;
 }
 
@@ -23,7 +23,7 @@ export function registerDot(context: CompileContext, shape: DotShape, tile: Regi
   // Operands bound as single elements (they are also written one by one here) have no vector loads.
   const walkA = !a.binding.vector ? 'scalar' : shape.a === 'other' && rows % 4 !== 0 ? 'scalar' : shape.a === 'inner' && tile.oneStep ? 'scalar' : shape.a;
   const walkB = !b.binding.vector || (shape.b === 'inner' && tile.oneStep) ? 'scalar' : shape.b;
-  const steps = walkA === 'inner' || walkB === 'inner' ? 4 : 1;
+  const steps = walkA === 'inner' || walkB === 'inner' ? 4 : !tile.oneStep && k % 2 === 0 ? 2 : 1;
   const rank = kernel.batch.length + 2;
   const [aRow, aK] = [kernel.a.strides[rank - 2]!, kernel.a.strides[rank - 1]!];
   const [bK, bColumn] = [kernel.b.strides[rank - 2]!, kernel.b.strides[rank - 1]!];

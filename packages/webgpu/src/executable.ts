@@ -6,7 +6,6 @@ import { alignUp, usage } from './memory.js';
 import { PlanMemory } from './plan-memory.js';
 import type { Program, Target } from './program.js';
 import { byteSize, checkData, isWebgpuStorage, RingStorage, WebgpuStorage, type Place } from './storage.js';
-import type { RunClock } from './submission.js';
 
 interface Dispatch { readonly program: Program; readonly step: number; readonly pipeline: GPUComputePipeline; readonly bindGroup: GPUBindGroup }
 
@@ -20,7 +19,6 @@ export class WebgpuExecutable implements Executable {
   dispatches: readonly Dispatch[];
   readonly #rings: (Ring | undefined)[] = [];
   readonly #ringBuffer: GPUBuffer | undefined;
-  readonly #clock: RunClock = { runs: 0, shortest: Infinity };
   #runs = 0;
   #tuned = false;
   #released = false;
@@ -91,7 +89,7 @@ export class WebgpuExecutable implements Executable {
         const size = copyBytes(plan.outputs[i]!);
         if (size > 0) encoder.copyBufferToBuffer(this.#memory.outputs.holder.gpu!, this.#memory.outputs.offsets[i]!, place.buffer, place.offset, size);
       });
-      device.submissions.launch(encoder, this.#clock);
+      device.submissions.launch(encoder);
       gpu.queue.submit([encoder.finish()]);
       device.counters.submits++;
       device.counters.runs++;

@@ -2,19 +2,19 @@
  * The order of things: at most two runs are on the device, later ones wait on the host, and what comes between runs
  * (writes, reads, releases) keeps its place among them.
  *
- * A run's end is seen by mapping a four-byte buffer that the run copies into. Dawn's event loop spins while a mapping is
- * pending and takes a processor from a software driver, so with `patient` the wait sleeps through most of the time that
- * the run is known to take and asks only near its end.
+ * A run's end is seen by mapping a four-byte buffer that the run copies into. Dawn in Node spins while a mapping is
+ * pending and takes a processor from a software driver; there a wait asks, withdraws the question if there is no answer,
+ * and sleeps for a twentieth of the time waited so far.
  */
 import { mapModeRead, usage, type Memory } from './memory.js';
 
-interface Flight { readonly fence: GPUBuffer; readonly clock: RunClock; readonly submitted: number }
+interface Flight { readonly fence: GPUBuffer }
 
-/** What one executable's runs take, in milliseconds: the shortest so far. The first run does not count: drivers compile in it. */
-export interface RunClock { runs: number; shortest: number }
+/** Lets the event loop turn once. */
+export type Turn = () => Promise<void>;
 
-/** How long a wait may surely sleep: most of the shortest run, and never long enough to be felt. */
-const patience = (clock: RunClock): number => (clock.runs < 2 ? 0 : Math.min(0.8 * clock.shortest, 1000));
+/** Turns of the event loop after which Dawn has told what is already done. */
+const turnsToAnswer = 3;
 
 interface Operation { readonly isRun: boolean; readonly act: () => void }
 
@@ -25,12 +25,12 @@ export class Submissions {
   readonly #flights: Flight[] = [];
   readonly #fences: GPUBuffer[] = [];
   readonly #fenceSource: GPUBuffer;
-  #lastEnd = 0;
   #watching = false;
   #readers: { resolve: () => void; reject: (error: Error) => void }[] = [];
   #failure: Error | undefined;
 
-  constructor(readonly device: GPUDevice, readonly memory: Memory, readonly patient: boolean) {
+  /** `turn`: given where pending questions spin the event loop. */
+  constructor(readonly device: GPUDevice, readonly memory: Memory, readonly turn: Turn | undefined) {
     this.#fenceSource = memory.buffer(4, usage.copySource, 'fence source');
   }
 
@@ -51,10 +51,10 @@ export class Submissions {
   }
 
   /** Called while a run is encoded, before its submit: adds the copy that tells its end. */
-  launch(encoder: GPUCommandEncoder, clock: RunClock): void {
+  launch(encoder: GPUCommandEncoder): void {
     const fence = this.#fences.pop() ?? this.memory.buffer(4, usage.mapRead | usage.copyTarget, 'fence');
     encoder.copyBufferToBuffer(this.#fenceSource, 0, fence, 0, 4);
-    this.#flights.push({ fence, clock, submitted: now() });
+    this.#flights.push({ fence });
   }
 
   /** Resolves when at most `count` runs are under way. */
@@ -75,9 +75,8 @@ export class Submissions {
     try {
       while (this.#flights.length > 0 && (this.#waiting.length > 0 || this.#readers.length > 0)) {
         const flight = this.#flights[0]!;
-        await this.#sleep(patience(flight.clock) - (now() - Math.max(flight.submitted, this.#lastEnd)));
-        if (this.#flights[0] !== flight) continue; // a read saw its end meanwhile
-        await flight.fence.mapAsync(mapModeRead);
+        // A read may see the run's end meanwhile.
+        if (!(await this.#mapped(flight.fence, 4, () => this.#flights[0] !== flight))) continue;
         flight.fence.unmap();
         if (this.#flights[0] === flight) this.#land();
         this.#wake();
@@ -91,13 +90,7 @@ export class Submissions {
     this.#wake();
   }
 
-  #land(): void {
-    const flight = this.#flights.shift()!, end = now();
-    const took = end - Math.max(flight.submitted, this.#lastEnd);
-    if (flight.clock.runs++ > 0) flight.clock.shortest = Math.min(flight.clock.shortest, took);
-    this.#lastEnd = end;
-    this.#fences.push(flight.fence);
-  }
+  #land(): void { this.#fences.push(this.#flights.shift()!.fence); }
 
   #wake(): void {
     const readers = this.#readers;
@@ -111,21 +104,39 @@ export class Submissions {
    */
   async mapAfterAll(buffer: GPUBuffer, bytes: number): Promise<void> {
     const before = [...this.#flights];
-    const last = before.at(-1);
-    if (last) {
-      const start = Math.max(before[0]!.submitted, this.#lastEnd);
-      await this.#sleep(before.reduce((sum, flight) => sum + patience(flight.clock), 0) - (now() - start));
-    }
-    await buffer.mapAsync(mapModeRead, 0, bytes);
-    if (last && !this.#watching && this.#flights.includes(last)) {
-      while (this.#flights.length > 0 && before.includes(this.#flights[0]!)) this.#land();
-      this.#wake();
-      this.#advance();
-    }
+    await this.#mapped(buffer, bytes, () => false);
+    if (this.#watching) return;
+    let landed = false;
+    while (this.#flights.length > 0 && before.includes(this.#flights[0]!)) { this.#land(); landed = true; }
+    if (!landed) return;
+    this.#wake();
+    this.#advance();
   }
 
-  async #sleep(milliseconds: number): Promise<void> {
-    if (this.patient && milliseconds > 2) await new Promise((resolve) => setTimeout(resolve, milliseconds - 1));
+  /** Resolves to true when the buffer is mapped, to false when `isMoot` says that nobody needs to know. */
+  async #mapped(buffer: GPUBuffer, bytes: number, isMoot: () => boolean): Promise<boolean> {
+    if (!this.turn) {
+      await buffer.mapAsync(mapModeRead, 0, bytes);
+      return true;
+    }
+    const start = performance.now();
+    for (;;) {
+      let settled = false, failure: Error | undefined;
+      const answer = buffer.mapAsync(mapModeRead, 0, bytes).then(() => { settled = true; }, (error: Error) => { settled = true; failure = error; });
+      for (let i = 0; i < turnsToAnswer && !settled; i++) await this.turn();
+      const withdrawn = !settled;
+      if (withdrawn) buffer.unmap();
+      await answer;
+      if (!withdrawn) {
+        if (failure) throw failure;
+        return true;
+      }
+      if (this.#failure) throw this.#failure;
+      if (isMoot()) return false;
+      await new Promise((resolve) => setTimeout(resolve, Math.min(20, Math.max(1, (performance.now() - start) / 20))));
+      if (this.#failure) throw this.#failure;
+      if (isMoot()) return false;
+    }
   }
 
   /** No run will end any more. */
@@ -138,5 +149,3 @@ export class Submissions {
     for (const reader of readers) reader.reject(this.#failure);
   }
 }
-
-const now = (): number => performance.now();
