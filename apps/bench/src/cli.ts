@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The command line: `bench r0`, `bench gemm`, `bench memory`, `bench depth`, `bench recall`, `bench setup`. */
+/** The command line: `bench r0`, `bench gemm`, `bench memory`, `bench depth`, `bench mixers`, `bench recall`, `bench setup`. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { peerNames } from './peers/catalogue.js';
 import { adapterChoices } from './own/device-options.js';
@@ -53,6 +53,11 @@ onDevice('depth', 'which residual schemes train a deep, narrow model at once, wi
   .option('--learning-rate <rate>', 'learning rate, constant', Number, 1e-3)
   .option('--schemes <schemes>', 'residual schemes, with commas between', 'postNorm,deepNorm,preNorm')
   .action(async (options) => (await import('./depth/command.js')).runDepth(options));
+
+onDevice('mixers', 'how time and state of layers grow with the length: softmax, linear, recurrent')
+  .option('--lengths <list>', 'tokens of the sequence, with commas between', (text: string) => text.split(',').map(wholeNumber(1)), [512, 2048, 8192])
+  .option('--rounds <n>', 'timed runs of each', wholeNumber(1), 5)
+  .action(async (options) => (await import('./mixers/command.js')).runMixers(options));
 
 onDevice('recall', 'what mixers reach in multi-query associative recall, beside what they remember')
   .option('--mixers <mixers>', 'all, or names with commas between', 'all')
