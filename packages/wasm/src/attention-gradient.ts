@@ -96,7 +96,7 @@ function emitGradient(context: EmitContext): void {
           e.push(mods.mask ? when(mayHold(f, e.segment, mods.mask, [
             range(get(batch), get(batch)), range(get(head), get(head)),
             range(get(top), number(sub(minimum(int(T), add(get(top), int(block))), int(1)))), range(start, number(sub(add(start, count), int(1)))),
-          ]), use) : use);
+          ], e.slots), use) : use);
         });
         // the first query that sees key `start` is start + T − S
         const from = causal ? op('i32.and', clamp(add(start, int(T - S)), int(0), int(T)), int(-block)) : int(0);

@@ -86,7 +86,7 @@ function emitAttention(context: EmitContext): void {
       e.push(mods.mask ? when(mayHold(f, e.segment, mods.mask, [
         range(get(batch), get(batch)), range(get(head), get(head)), range(top, last(top, rows)),
         range(get(first), last(get(first), minimum(sub(end, get(first)), int(block)))),
-      ]), use) : use);
+      ], e.slots), use) : use);
     });
     e.push(forRange(first, int(0), end, int(block), keyBody));
     finish();
