@@ -86,10 +86,11 @@ describe.skipIf(!possible)('in a browser', () => {
       else response.setHeader('content-type', 'text/html').end('<!doctype html><script type="module" src="/program.mjs"></script>');
     });
     await new Promise<void>((listening) => { server.listen(0, '127.0.0.1', listening); });
+    const driver = join(folder, 'vk_swiftshader_icd.json');
     const browser = spawn(join(folder, 'chromium'), [
       '--headless', '--no-sandbox', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-unsafe-swiftshader',
       `--user-data-dir=${join(folder, 'profile')}`, `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
-    ], { env: { ...process.env, LD_LIBRARY_PATH: folder }, stdio: ['ignore', 'ignore', 'pipe'], detached: true });
+    ], { env: { ...process.env, LD_LIBRARY_PATH: folder, VK_DRIVER_FILES: driver, VK_ICD_FILENAMES: driver }, stdio: ['ignore', 'ignore', 'pipe'], detached: true });
     let complaints = '';
     browser.stderr.on('data', (part: Buffer) => { complaints += part.toString(); });
     const timer = setTimeout(() => { settle.reject(new Error(`no report from the page: ${complaints.slice(-2000)}`)); }, 100_000);
