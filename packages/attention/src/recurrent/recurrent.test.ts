@@ -123,6 +123,9 @@ describe('what a sequence costs', () => {
     }) as [{ operations: number; bytes: number }, { operations: number; bytes: number }];
     expect(long.operations / short.operations).toBeLessThan(1.1);
     expect(long.bytes / short.bytes).toBeLessThan(1.1);
+    // Forward and backward are three times forward; the figure counts products alone, as a chunk of a long text has them.
+    expect(long.operations / (3 * part.flopsPerToken(4096))).toBeGreaterThan(0.9);
+    expect(long.operations / (3 * part.flopsPerToken(4096))).toBeLessThan(1.35);
 
     const costs = [512, 8192].map((capacity) => {
       const cache = decodingCache({ capacity });
