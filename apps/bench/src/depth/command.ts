@@ -20,6 +20,7 @@ export interface DepthOptions extends DeviceOptions {
 interface DepthRun { readonly scheme: string; readonly seed: number; readonly verdict: DepthVerdict; readonly final: number; readonly losses: readonly number[] }
 
 const [rows, length] = [8, 32] as const;
+const bringsItsBeginning: ReadonlySet<string> = new Set(['deepNorm', 'subNorm']);
 
 /** Trains each scheme from each seed on the same batches, and prints where each came to. */
 export async function runDepth(options: DepthOptions): Promise<void> {
@@ -29,6 +30,8 @@ export async function runDepth(options: DepthOptions): Promise<void> {
     const model = build({
       modelType: 'decoder', vocabulary: chainVocabulary, width: options.width, depth: options.layers, maxLength: length,
       attention: { type: 'multiHead', heads: 2 }, positional: 'learned', ...(scheme === 'reZero' ? {} : { norm: 'layerNorm' }), residual: scheme, feedForward: { type: 'mlp', activation: 'relu' },
+      // Weights of Xavier's size for all, so that schemes without a beginning of their own begin as the first Transformer did.
+      initialisation: { std: options.width ** -0.5, ...(bringsItsBeginning.has(scheme) ? {} : { scaledResidual: false }) },
     } as DecoderConfigInput);
     const step = trainStep({ model, device, optimizer: adamW({ learningRate: constant(options.learningRate), weightDecay: 0 }) });
     for (let seed = 1; seed <= options.seeds; seed++) {
