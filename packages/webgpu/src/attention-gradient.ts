@@ -11,7 +11,7 @@ import { attentionShape, type AttentionShape } from './attention-shape.js';
 import { forEachRow } from './attention-tiles.js';
 import { SlotUses } from './bindings.js';
 import { floatLiteral } from './emitter.js';
-import { loadScalar, storeScalar } from './expression.js';
+import { loadScalar, storeScalar } from './memory-access.js';
 import { assemble, bodyFor, bindingsFor, type CompileContext, type Program } from './program.js';
 
 interface Operands { readonly q: View; readonly k: View; readonly v: View; readonly o: View; readonly lse: View; readonly dO: View }

@@ -2,7 +2,7 @@
 import type { View } from '@ashlar/tensor';
 import type { SlotAccess } from './bindings.js';
 import type { Body } from './emitter.js';
-import { loadScalar, loadVector, storeScalar, storeVector } from './expression.js';
+import { loadScalar, loadVector, storeScalar, storeVector } from './memory-access.js';
 
 /** A view [B, heads, length, D] from which rows are read. */
 export class RowSource {

@@ -10,7 +10,7 @@ import { declareChunks, dotChunks, overChunks, RowSource, RowTarget } from './at
 import { attentionShape, type AttentionShape } from './attention-shape.js';
 import { SlotUses } from './bindings.js';
 import { Body, floatLiteral } from './emitter.js';
-import { storeScalar } from './expression.js';
+import { storeScalar } from './memory-access.js';
 import { assemble, bodyFor, bindingsFor, fold, type CompileContext, type Program } from './program.js';
 import { forEachRow, tileRows, type TurnRow } from './attention-tiles.js';
 

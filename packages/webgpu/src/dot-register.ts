@@ -3,7 +3,7 @@
  * memory and no barriers, which drivers on processors pay dearly for.
  */
 import { declareBatch, dotBindings, matrixStart, writeTile, type DotShape } from './dot.js';
-import { loadQuarter, loadScalar } from './expression.js';
+import { loadQuarter, loadScalar } from './memory-access.js';
 import { assemble, bodyFor, fold, type CompileContext, type Program } from './program.js';
 
 export interface RegisterTile {

@@ -6,7 +6,7 @@
 import { declareBatch, dotBindings, matrixStart, writeTile, type DotShape, type Walk } from './dot.js';
 import type { SlotAccess } from './bindings.js';
 import { Body } from './emitter.js';
-import { loadScalar, loadVector } from './expression.js';
+import { loadScalar, loadVector } from './memory-access.js';
 import { assemble, bodyFor, fold, type CompileContext, type Program } from './program.js';
 
 const side = 32, threadsAcross = 8;

@@ -2,7 +2,7 @@
 import type { DType, Expression, ReduceOp } from '@ashlar/tensor';
 import { call } from './arithmetic.js';
 import { type Body, spread, typeName, type Value, type ValueType } from './emitter.js';
-import { valueType } from './expression.js';
+import { valueType } from './memory-access.js';
 
 export interface Member { readonly op: ReduceOp; readonly level: number; readonly dtype: DType; readonly value: Expression; readonly number: number }
 

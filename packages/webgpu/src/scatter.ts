@@ -4,7 +4,7 @@
  */
 import type { ScatterKernel, View } from '@ashlar/tensor';
 import { SlotUses } from './bindings.js';
-import { loadScalar, loadVector, storeScalar, storeVector } from './expression.js';
+import { loadScalar, loadVector, storeScalar, storeVector } from './memory-access.js';
 import { assemble, bodyFor, bindingsFor, fold, type CompileContext, type Program } from './program.js';
 
 const workgroup = 64;
