@@ -7,13 +7,13 @@ import { startTfjs } from './tfjs.js';
 
 it('jax-js on wasm computes R0', async () => {
   expect(objections(await gather(await startJaxJs('wasm')))).toEqual([]);
-});
+}, 120_000);
 
 it('TensorFlow.js on wasm computes R0', async () => {
   const training = await startTfjs('wasm');
   expect(objections(await gather(training))).toEqual([]);
   await training.close?.();
-}, 120_000);
+}, 240_000);
 
 it('chooses peers by name', () => {
   const options = { adapter: 'auto', python: 'python3' };
