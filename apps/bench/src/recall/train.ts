@@ -41,7 +41,7 @@ export async function trainRecall(name: RecallMixerName, setting: RecallSetting,
   const { task, width, depth, batch, epochs, seed } = setting, mixer: RecallMixer = recallMixers[name], started = performance.now();
   const model = build({
     modelType: 'decoder', vocabulary: task.vocabulary, width, depth, maxLength: 2 * task.length, attention: mixer.attention, positional: mixer.positional,
-    norm: 'layerNorm', feedForward: { type: 'mlp', hidden: 4 * width }, bias: true, dropout: { embedding: 0.1 },
+    norm: 'layerNorm', feedForward: { type: 'mlp', hidden: 4 * width }, bias: true, dropout: { embedding: 0.1 }, initialisation: { std: 1 / Math.sqrt(width) },
   }, { seed });
   const train = recallExamples(task, setting.trainExamples, 2 * seed), test = recallExamples(task, setting.testExamples, 2 * seed + 1), perEpoch = Math.floor(train.count / batch);
   if (perEpoch < 1 || test.count < batch) throw new RangeError(`recall: training and test need at least one batch of ${batch} examples, got ${train.count} and ${test.count}`);
