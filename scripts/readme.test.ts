@@ -8,7 +8,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const generated = join(root, '.cache', 'readme');
 
-interface Example { readonly name: string; readonly file: string; readonly source: string }
+/** A block marked `ts browser` is type-checked and not run. */
+interface Example { readonly name: string; readonly file: string; readonly source: string; readonly runs: boolean }
 
 /** The source that an exported entry of a package is made from, as seen from the generated files. */
 function sourceOf(specifier: string): string {
@@ -29,10 +30,11 @@ function runnable(block: string): string {
 const examples: Example[] = readdirSync(join(root, 'packages')).flatMap((name) => {
   const readme = join(root, 'packages', name, 'README.md');
   if (!existsSync(readme)) return [];
-  return [...readFileSync(readme, 'utf8').matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, block], index) => ({
+  return [...readFileSync(readme, 'utf8').matchAll(/^```ts( browser)?\n([\s\S]*?)^```$/gm)].map(([, browser, block], index) => ({
     name: `${name} ${index + 1}`,
     file: join(generated, `${name}-${index + 1}.ts`),
     source: runnable(block!),
+    runs: !browser && name !== 'conformance', // the kit's examples define tests
   }));
 });
 
@@ -60,7 +62,7 @@ describe('the examples of the readmes', () => {
     expect(stdout.split('\n').filter((line) => line.startsWith('.cache/'))).toEqual([]);
   });
 
-  test.each(examples.filter(({ source }) => !source.includes('packages/conformance/')))('$name runs', async ({ file }) => {
+  test.each(examples.filter(({ runs }) => runs))('$name runs', async ({ file }) => {
     await import(/* @vite-ignore */ file);
   });
 });
