@@ -20,6 +20,9 @@ export interface Schedule {
 /** How far apart, in groups, two independent loops may be and still share a kernel. */
 const siblingDistance = 8;
 
+/** No node joins a group that would then touch more slots: kernels stay small enough to compile fast. */
+const mostSlots = 16;
+
 /** Nodes that hold a root's value in row-major order: the root behind its reshapes, or a copy where that is a view, a leaf or taken. */
 function rootNodes(graph: Graph): Node[] {
   const taken = new Set<Node>();
@@ -83,6 +86,7 @@ export function schedule(graph: Graph, slots: Slots, options: Required<PassOptio
     const fence = lastFence(node, kept);
     for (const group of candidates(alone.loaded, node.op.kind === 'reduce')) {
       if (group.order < fence || group.copies || dependsOn(writersOf(alone.loaded).filter((other) => other !== group), group)) continue;
+      if (new Set([...group.loaded, ...alone.loaded]).size + group.nodes.size >= mostSlots) continue;
       const addition = attempt(group);
       if (!addition || (own.affine && !addition.affine)) continue;
       add(group, addition);
