@@ -1,4 +1,7 @@
-/** Who takes part in `bench recall`: attention with the positions that suit it. */
+/**
+ * Who takes part in `bench recall`: attention with the positions that suit it. One head, but where heads begin with rates of
+ * their own at which they fade: a single one may forget too fast to learn anything.
+ */
 import type { DecoderConfigInput } from '@ashlar/models';
 
 export interface RecallMixer {
@@ -18,8 +21,8 @@ export const recallMixers = {
   retention: { attention: { type: 'retention', heads: 1 }, positional: 'rotary' },
   gatedLinear: { attention: { type: 'gatedLinear', heads: 1 }, positional: 'none' },
   deltaRule: { attention: { type: 'deltaRule', heads: 1 }, positional: 'none' },
-  gatedDeltaRule: { attention: { type: 'gatedDeltaRule', heads: 1 }, positional: 'none' },
-  mamba2: { attention: { type: 'mamba2', heads: 2 }, positional: 'none' },
+  gatedDeltaRule: { attention: { type: 'gatedDeltaRule', heads: 4 }, positional: 'none' },
+  mamba2: { attention: { type: 'mamba2', heads: 8 }, positional: 'none' },
 } as const satisfies Readonly<Record<string, RecallMixer>>;
 
 export type RecallMixerName = keyof typeof recallMixers;

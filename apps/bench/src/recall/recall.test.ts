@@ -54,8 +54,8 @@ test('a small task is learned, and the row says with what state', async () => {
   expect(result.accuracy).toBeGreaterThan(0.9);
   expect(losses.length).toBe(result.accuracies.length);
   expect(losses.at(-1)!).toBeLessThan(losses[0]!);
-  // Two layers: a state of 32 × 64, and three tokens of queries, keys and values before the convolutions.
-  expect(result.stateBytes).toBe(2 * 4 * (32 * 64 + 3 * (32 + 32 + 64)));
+  // Two layers: four states of 8 × 16, and three tokens of queries, keys and values before the convolutions.
+  expect(result.stateBytes).toBe(2 * 4 * (4 * 8 * 16 + 3 * (32 + 32 + 64)));
   expect(result.stateBytesAtTwice).toBe(result.stateBytes);
   const full = await trainRecall('multiHead', { ...setting, epochs: 1, trainExamples: 64 }, device, () => undefined);
   expect(full.stateBytes).toBe(2 * 4 * 2 * 16 * 32);
