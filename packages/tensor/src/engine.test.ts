@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Variable, assign, checkpoint, fromHalf, gradients, hostRandom, jit, passNames, randomKey, randomNormal, randomUniform, read, tensor, threefry, toHalf, type Tensor } from './index.js';
+import { Variable, assign, checkpoint, fromHalf, gradients, hostRandom, jit, passNames, randomKey, randomNormal, randomUniform, read, slotsOf, tensor, threefry, toHalf, type Tensor } from './index.js';
 import { addIndex, bounds, constantIndex, divMod, flatten, loopIndex, reshapeIndex, scaleIndex } from './index-algebra.js';
 import type { Index } from './kernel.js';
 import { planMemory } from './memory.js';
@@ -116,6 +116,21 @@ describe('jit', () => {
     b.forEach((value, i) => expect(value).toBeCloseTo(a[i]!, 4));
     expect(saved.plan!.workBytes).toBeLessThan(0.7 * plain.plan!.workBytes);
     expect(saved.plan!.steps.reduce((sum, step) => sum + step.flops, 0)).toBeGreaterThan(plain.plan!.steps.reduce((sum, step) => sum + step.flops, 0));
+  });
+  test('many parameters and deep expressions give kernels of bounded size', async () => {
+    const list = Array.from({ length: 300 }, (_, i) => new Variable([4], 'f32', new Float32Array(4).fill(i / 300)));
+    const step = jit(() => {
+      const slopes = gradients(list.map((variable) => read(variable).square().sum()).reduce((sum, x) => sum.add(x)), list.map(read));
+      const norm = slopes.map((slope) => slope.square().sum()).reduce((sum, x) => sum.add(x)).sqrt();
+      list.forEach((variable, i) => assign(variable, read(variable).sub(slopes[i]!.div(norm))));
+      let deep = read(list[0]!);
+      for (let i = 0; i < 3000; i++) deep = deep.mul(0.5).add(1);
+      return { norm, deep: deep.sum() };
+    }, { device });
+    const expected = Math.sqrt(list.reduce((sum, _, i) => sum + 4 * (2 * i / 300) ** 2, 0)), { norm, deep } = step();
+    expect(await norm.item()).toBeCloseTo(expected, 3);
+    expect(await deep.item()).toBeCloseTo(8, 4);
+    for (const { kernel } of step.plan!.steps) for (const one of kernel.kind === 'multi' ? kernel.loops : [kernel]) { const { reads, writes } = slotsOf(one); expect(reads.size + writes.size).toBeLessThan(40); }
   });
   test('explain names kernels, FLOPs and memory; every pass changes nothing but the plan', async () => {
     const x = tensor(Float32Array.from({ length: 12 }, (_, i) => i / 7), { shape: [3, 4] });

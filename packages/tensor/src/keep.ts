@@ -43,8 +43,8 @@ export function windowOperands(node: Node): readonly number[] {
 const isForced = (node: Node): boolean => ['leaf', 'reduce', 'concat', 'dot', 'scatterAdd', 'result'].includes(node.op.kind);
 const expensive = new Set(['exp', 'log', 'sin', 'cos', 'tanh', 'erf', 'pow']);
 
-/** Beyond this many arrays to read, even an expression with one user is kept. */
-const loadLimit = 4;
+/** Beyond this many arrays to read, or this many operations on each other, even an expression with one user is kept. */
+const loadLimit = 4, depthLimit = 100;
 
 /** Beyond this many operations a shared expression is kept rather than computed again. */
 const operationLimit = 24;
@@ -87,11 +87,27 @@ export function keptNodes(roots: readonly Node[], fuse: boolean): Set<Node> {
       if (next.has(node) || isView(node) || node.op.kind === 'scalar' || node.op.kind === 'iota' || node.op.kind === 'fused') continue;
       const cost = costOf(node, previous);
       if (users.size > 1 && (cost.loads > 1 || cost.expensive > 1 || cost.operations > operationLimit)) next.add(node);
-      else if (cost.loads > loadLimit) next.add(node); // so that what it adds up need not all wait for it
     }
     kept = next;
   }
+  keepLong(order, kept);
   return kept;
+}
+
+/** Keeps parts of expressions that read many arrays, so that not all of them must wait for one kernel, or that are deep. */
+function keepLong(order: readonly Node[], kept: Set<Node>): void {
+  const known = new Map<Node, { readonly loads: ReadonlySet<Node>; readonly depth: number }>();
+  for (const node of order) {
+    const loads = new Set<Node>(), size = sizeOf(node.shape);
+    let depth = 0;
+    for (const input of node.inputs) {
+      const below = kept.has(input) ? undefined : known.get(input);
+      for (const load of below?.loads ?? [input]) if (sizeOf(load.shape) * 2 >= size) loads.add(load);
+      depth = Math.max(depth, 1 + (below?.depth ?? 0));
+    }
+    if ((loads.size > loadLimit || depth > depthLimit) && !isView(node) && !kept.has(node) && node.op.kind !== 'fused') kept.add(node);
+    known.set(node, { loads, depth });
+  }
 }
 
 /** What computing a node in place costs: arrays of its own size to read, operations an element. */
