@@ -23,7 +23,7 @@ const runsInFlight = 2;
 export class Submissions {
   readonly #waiting: Operation[] = [];
   readonly #flights: Flight[] = [];
-  readonly #fences: GPUBuffer[] = [];
+  readonly #fences: GPUBuffer[];
   readonly #fenceSource: GPUBuffer;
   #watching = false;
   #readers: { resolve: () => void; reject: (error: Error) => void }[] = [];
@@ -32,6 +32,7 @@ export class Submissions {
   /** `turn`: given where pending questions spin the event loop. */
   constructor(readonly device: GPUDevice, readonly memory: Memory, readonly turn: Turn | undefined) {
     this.#fenceSource = memory.buffer(4, usage.copySource, 'fence source');
+    this.#fences = Array.from({ length: runsInFlight }, () => memory.buffer(4, usage.mapRead | usage.copyTarget, 'fence'));
   }
 
   get waitingRuns(): number { return this.#waiting.reduce((count, operation) => count + (operation.isRun ? 1 : 0), 0); }
@@ -52,7 +53,7 @@ export class Submissions {
 
   /** Called while a run is encoded, before its submit: adds the copy that tells its end. */
   launch(encoder: GPUCommandEncoder): void {
-    const fence = this.#fences.pop() ?? this.memory.buffer(4, usage.mapRead | usage.copyTarget, 'fence');
+    const fence = this.#fences.pop()!; // there is one for each run that may be in flight
     encoder.copyBufferToBuffer(this.#fenceSource, 0, fence, 0, 4);
     this.#flights.push({ fence });
   }
