@@ -3,9 +3,14 @@ import { bytesPerElement, hostArray, type DType, type TypedArray } from '@ashlar
 import type { WebgpuDevice } from './device.js';
 import { usage } from './memory.js';
 
+const smallest = 256;
+
 export class Readback {
   readonly #free = new Map<number, GPUBuffer[]>();
-  constructor(readonly device: WebgpuDevice) {}
+  /** A buffer for small results is there from the start: the first loss that is read allocates nothing. */
+  constructor(readonly device: WebgpuDevice) {
+    this.#free.set(smallest, [device.memory.buffer(smallest, usage.mapRead | usage.copyTarget, 'readback')]);
+  }
 
   /** The `size` elements at `place`, as they are once all work enqueued before this call is done. */
   read(dtype: DType, size: number, place: () => { buffer: GPUBuffer; offset: number }): Promise<TypedArray> {
@@ -17,7 +22,7 @@ export class Readback {
       this.device.submissions.enqueue(() => {
         void (async () => {
           const { memory, gpu, submissions } = this.device;
-          const capacity = Math.max(256, 2 ** Math.ceil(Math.log2(bytes)));
+          const capacity = Math.max(smallest, 2 ** Math.ceil(Math.log2(bytes)));
           const free = this.#free.get(capacity) ?? [];
           this.#free.set(capacity, free);
           const target = free.pop() ?? memory.buffer(capacity, usage.mapRead | usage.copyTarget, 'readback');
