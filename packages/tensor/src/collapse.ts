@@ -47,6 +47,7 @@ function indicesOf(stores: readonly Store[], values: readonly Expression[]): Ind
   return [...all];
 }
 
+/** The kernel with the fewest axes that walks the same points in the same order. */
 export function collapse(kernel: LoopKernel): LoopKernel {
   const indices = indicesOf([...kernel.outerStores, ...kernel.innerStores], kernel.reductions.map((reduction) => reduction.value));
   const axes: { size: number; members: number[]; outer: boolean }[] = []; // `members` of an axis: old axes, the fastest last

@@ -12,6 +12,7 @@ export { buildPlan, passNames, type BackendTraits, type FusedRequest, type PassO
 export { formatBytes, formatFlops, plannedBytes, plannedFlops } from './explain.js';
 export { rangeOf, slotsOf, type Touched } from './steps.js';
 export { visitExpression } from './lower.js';
+export { collapse } from './collapse.js';
 export { addIndex, bounds, factorOf, indexKey, isAffine, scaleIndex } from './index-algebra.js';
 export type { Atom, BinaryOp, DotKernel, Expression, FusedKernel, Index, Kernel, LoopKernel, MultiKernel, Plan, ReduceOp, ScatterKernel, Slot, Step, Store, UnaryOp, View } from './kernel.js';
 export { layerNorm, rmsNorm, softmaxCrossEntropy } from './operations.js';

@@ -6,9 +6,9 @@
  *   reduction to few results is cut in parts first, so that there is work for every core;
  * - reductions, a row a workgroup: on GPUs, for rows long enough.
  */
-import type { Index, LoopKernel, Slot, Store } from '@ashlar/tensor';
+import { collapse, type Index, type LoopKernel, type Slot, type Store } from '@ashlar/tensor';
 import { Bindings, SlotUses } from './bindings.js';
-import { collapseAxes, IndexRewriter } from './collapse.js';
+import { IndexRewriter } from './index-rewriter.js';
 import { Body } from './emitter.js';
 import { ExpressionEmitter, type ExpressionContext } from './expression.js';
 import { assemble, bodyFor, bindingsFor, contiguousView, fold, noteLoads, noteStores, product, type CompileContext, type Program } from './program.js';
@@ -21,7 +21,7 @@ const noBindings = { of: () => { throw new Error('internal: no bindings yet'); }
 
 /** Compiles a loop kernel. */
 export function loopPrograms(context: CompileContext, given: LoopKernel): Program[] {
-  const kernel = collapseAxes(given);
+  const kernel = collapse(given);
   const rows = product(kernel.space.slice(0, kernel.outer)), length = product(kernel.space.slice(kernel.outer));
   if (rows === 0) return [];
   if (kernel.reductions.length === 0) return [pointwise(context, kernel)];
@@ -232,5 +232,5 @@ function splitReduction(context: CompileContext, kernel: LoopKernel, wanted: num
     ...kernel, space: [...outerSizes, parts],
     reductions: kernel.reductions.map((reduction, i) => ({ ...reduction, value: { kind: 'load', dtype: slots[i]!.dtype, slot: slots[i]!, index: place(outer, 0) } })),
   };
-  return [reductionProgram(context, collapseAxes(first)), reductionProgram(context, collapseAxes(second))];
+  return [reductionProgram(context, collapse(first)), reductionProgram(context, collapse(second))];
 }

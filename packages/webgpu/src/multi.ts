@@ -2,9 +2,8 @@
  * Alike loops in one dispatch: an optimizer's update of every parameter. The loops' memory is seen through bindings that
  * span all of it; a table tells each workgroup which loop it works for, how long that is and where its slots begin.
  */
-import { bytesPerElement, type Atom, type Expression, type Index, type LoopKernel, type MultiKernel, type Slot } from '@ashlar/tensor';
+import { bytesPerElement, collapse, type Atom, type Expression, type Index, type LoopKernel, type MultiKernel, type Slot } from '@ashlar/tensor';
 import { elementType, type Binding, type BufferHolder, type ElementType, type SlotAccess } from './bindings.js';
-import { collapseAxes } from './collapse.js';
 import { ExpressionEmitter } from './expression.js';
 import { loopPrograms } from './loop.js';
 import { assemble, bodyFor, fold, type CompileContext, type Program } from './program.js';
@@ -42,7 +41,7 @@ function bufferNumber(holder: BufferHolder): number {
 
 /** The loop over one axis, if all it stores walks that axis and all it loads walks it or stands still. */
 function flatten(loop: LoopKernel): Flat | undefined {
-  const kernel = collapseAxes(loop);
+  const kernel = collapse(loop);
   if (kernel.reductions.length > 0 || kernel.space.length > 1) return undefined;
   const roles: Slot[] = [];
   let walks = true;
