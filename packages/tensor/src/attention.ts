@@ -3,17 +3,24 @@
  * G key/value heads, D head width.
  */
 import { gradients } from './autodiff.js';
+import { blockMap } from './block-map.js';
 import { isFloat, type DType } from './dtype.js';
 import { defineFused } from './fused.js';
+import type { Expression } from './kernel.js';
 import { applyMod, pointsOf, traceMods, type MaskMod, type ScoreMod, type TracedMod } from './mods.js';
 import { sameShape, show, ShapeError, type Shape } from './node.js';
 import { Tensor, where } from './tensor.js';
 
 /**
  * Attributes of the operations `attention` (operands q, k, v, …captures) and `attentionGrad` (q, k, v, o, lse, dO,
- * …captures; results dq, dk, dv, and the gradient of each float capture that is asked for). Kernels get mods as expressions over loop axes
- * 0…3 = batch, head, query, key (`mask`: bool; `score`: f32, from the `accumulator`), and `attentionGrad` also `slope`
- * (∂score/∂accumulator) and `tables` (see `AttentionTable`).
+ * …captures; results dq, dk, dv, and the gradient of each float capture that `differentiate` names). Kernels get mods as
+ * expressions over loop axes 0…3 = batch, head, query, key (`mask`: bool; `score`: f32, from the `accumulator`), and
+ * beside a score mod its `slope` (∂score/∂accumulator) and `tables` (see `AttentionTable`).
+ *
+ * With p = exp(score − lse) and d = p (dO·v − Σ o dO) where a score is visible, else 0, `attentionGrad` gives
+ * dq = scale Σ_s d·slope·k, dk = scale Σ_t d·slope·q, dv = Σ_t p dO, and for an operand in `differentiate`, in its own
+ * shape and dtype, at each position the sum of d·coefficient over all scores (b, h, q, k) and all its `tables` that read
+ * there: 0 where nothing does. The sum has one order, so that the same input gives the same bits.
  */
 export interface AttentionAttributes extends Readonly<Record<string, unknown>> {
   readonly scale: number;
@@ -21,7 +28,7 @@ export interface AttentionAttributes extends Readonly<Record<string, unknown>> {
   readonly causal: boolean;
   readonly mask?: TracedMod;
   readonly score?: TracedMod;
-  /** Of `attentionGrad`: the operands among the captures whose gradients are results, in this order. */
+  /** Of `attentionGrad`: the operands among the captures (6, 7, …) whose gradients are results 3, 4, …, in this order. */
   readonly differentiate?: readonly number[];
 }
 
@@ -84,6 +91,14 @@ const visibleScores = (inputs: readonly { readonly shape: Shape }[], causal: boo
 const attentionFlops = (products: number) => ({ inputs, attributes }: { readonly inputs: readonly { readonly shape: Shape }[]; readonly attributes: Readonly<Record<string, unknown>> }): number =>
   visibleScores(inputs, attributes['causal'] === true) * (2 * inputs[0]!.shape[3]! * products + 4);
 
+/** How many blocks of the score matrix the masks leave something in, as far as they tell without their operands' values. */
+const visibleBlocks = ({ inputs, attributes }: { readonly inputs: readonly { readonly shape: Shape }[]; readonly attributes: Readonly<Record<string, unknown>> }): string => {
+  const [B, H, T] = inputs[0]!.shape as [number, number, number], S = inputs[1]!.shape[2]!, size = 64, rows = Math.ceil(T / size), columns = Math.ceil(S / size), { causal, mask } = attributes;
+  const states = mask ? blockMap(mask as Expression, { B, H, T, S }, size, size) : undefined;
+  const seen = Array.from({ length: rows * columns }, (_, block) => (states?.[block] !== 0) && (!causal || (block % columns) * size <= Math.min(T, (Math.floor(block / columns) + 1) * size) - 1 + S - T)).filter(Boolean).length;
+  return `${seen} of ${rows * columns} blocks of ${size}×${size} scores`;
+};
+
 const applyAttentionGradient = defineFused<AttentionAttributes>({
   name: 'attentionGrad',
   outputs: (inputs, { differentiate = [] }) => {
@@ -93,6 +108,7 @@ const applyAttentionGradient = defineFused<AttentionAttributes>({
   },
   reference: (inputs, attributes) => referenceGradient(inputs, attributes),
   flops: attentionFlops(5),
+  describe: visibleBlocks,
   tolerance: { f32: 1e-4, f16: 5e-3 },
   cases: [],
 });
@@ -122,6 +138,7 @@ const applyAttention = defineFused<AttentionAttributes>({
   reference: (inputs, attributes) => referenceAttention(inputs, attributes),
   vjp: ({ inputs: [q, k, v, ...captures], outputs: [o, lse], cotangents: [g], attributes, wants }) => pullBack({ q: q!, k: k!, v: v!, o: o!, lse: lse!, g: g!, captures }, attributes, (i) => wants(i + 3)),
   flops: attentionFlops(2),
+  describe: visibleBlocks,
   tolerance: { f32: 1e-5, f16: 2e-3 },
   cases: attentionCases,
 });

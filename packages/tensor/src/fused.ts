@@ -22,6 +22,8 @@ export interface FusedDefinition<A extends Attributes = Attributes> {
   readonly kernels?: Readonly<Record<string, unknown>>;
   /** Floating-point operations, for `explain()`. Absent: those of the reference, counted where it is inlined, else 0. */
   flops?(kernel: Pick<FusedKernel, 'inputs' | 'outputs' | 'attributes'>): number;
+  /** What a reader of `explain()` should know of a kernel beside its shapes. */
+  describe?(kernel: Pick<FusedKernel, 'inputs' | 'outputs' | 'attributes'>): string;
   /** Largest allowed |kernel − reference| / (1 + |reference|), by dtype. */
   readonly tolerance: Readonly<Partial<Record<DType, number>>>;
   /** Shapes and attributes from which conformance, gradient and fused-equals-reference tests are made. */

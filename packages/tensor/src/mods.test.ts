@@ -88,6 +88,15 @@ describe('mods', () => {
       expect(states[i * 8 + j], `block ${i}, ${j}`).toBe(all ? 2 : some ? 1 : 0);
     }
   });
+  test.each<[string, object, string]>([
+    ['all', {}, '15 of 15'], ['causal', { causal: true }, '14 of 15'], ['a window', { mask: (at: { q: Tensor; k: Tensor }) => at.k.le(at.q).and(at.q.sub(at.k).lt(16)) }, '5 of 15'],
+  ])('explain() counts the blocks that %s leaves', (_, options, blocks) => {
+    const T = 150, S = 300, tokens = (count: number): Tensor => random([1, 1, count, 4]);
+    let explained = '';
+    const device = { kind: 'wasm', description: 'none', allocate: () => ({}) } as unknown as Device;
+    jit(() => attention(tokens(T), tokens(S), tokens(S), options), { device: { ...device, compile: (graph) => { const plan = buildPlan(graph, { device, fused: () => ({ scratch: [] }) }); explained = plan.explain(); return { plan, run: () => [], ready: async () => {}, release: () => {} }; } } }).prepare();
+    expect(explained).toContain(`1×1×150×4, 1×1×300×4, 1×1×300×4; ${blocks} blocks of 64×64 scores`);
+  });
 });
 
 test('derivatives of expressions agree with the graph\'s', async () => {
