@@ -5,8 +5,11 @@ import type { Expression, Index, View } from './kernel.js';
 import { loops, Lowering } from './lower.js';
 import { isTracedMod } from './mods.js';
 
-/** How a score depends on an operand: ∂score/∂operand[position] is `coefficient` (by the row-major position in the operand). */
-export interface AttentionTable { readonly input: number; readonly position: Index; readonly coefficient: Expression }
+/**
+ * A place where a score reads an operand: ∂score/∂operand[position] is `coefficient` (f32), by the row-major position in
+ * the operand. Where there is a `guard` and it is false, nothing is read, and `position` may lie outside.
+ */
+export interface AttentionTable { readonly input: number; readonly position: Index; readonly coefficient: Expression; readonly guard?: Expression }
 
 /**
  * The attributes with each mod lowered, over loop axes 0…3 = batch, head, query, key. Where there is a `score`, also
@@ -16,7 +19,7 @@ export function lowerMods(attributes: Readonly<Record<string, unknown>>, inputs:
   const result: Record<string, unknown> = { ...attributes };
   for (const [name, mod] of Object.entries(attributes)) {
     if (!isTracedMod(mod)) continue;
-    const { body, score, captures, firstInput } = mod, places = new Map<Expression, { input: number; position: Index }>();
+    const { body, score, captures, firstInput } = mod, places = new Map<Expression, Omit<AttentionTable, 'coefficient'>>();
     const lowering = new Lowering(body.shape, (node, index, guard) => {
       if (node === score) return { kind: 'accumulator', dtype: 'f32' };
       const capture = captures.indexOf(node);
@@ -24,7 +27,7 @@ export function lowerMods(attributes: Readonly<Record<string, unknown>>, inputs:
       const view = inputs[firstInput + capture]!;
       const at = index.reduce((sum, i, axis) => addIndex(sum, scaleIndex(i, view.strides[axis]!)), constantIndex(view.offset));
       const load: Expression = { kind: 'load', dtype: view.slot.dtype, slot: view.slot, index: at, ...(guard ? { guard } : {}) };
-      places.set(load, { input: firstInput + capture, position: flatten(index, node.shape) });
+      places.set(load, { input: firstInput + capture, position: flatten(index, node.shape), ...(guard ? { guard } : {}) });
       return load;
     });
     const expression = lowering.element(body, loops(0, 4));

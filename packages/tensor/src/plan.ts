@@ -48,6 +48,7 @@ export const passNames = ['simplify', 'shareEqual', 'splitReductions', 'fusedKer
 /** A fused operation at given operands: what a backend is asked about. */
 export interface FusedRequest {
   readonly op: FusedOp;
+  /** Mods among them are lowered (see `lowerMods`); the slots that their expressions load from are not those of the kernel. */
   readonly attributes: Readonly<Record<string, unknown>>;
   readonly inputs: readonly { readonly shape: readonly number[]; readonly dtype: DType }[];
   readonly outputs: readonly { readonly shape: readonly number[]; readonly dtype: DType }[];
@@ -84,7 +85,8 @@ export function buildPlan(graph: Graph, traits: BackendTraits, passes: PassOptio
 
 function requestOf(node: Node): FusedRequest {
   const { op, attributes } = node.op as Extract<Node['op'], { kind: 'fused' }>;
-  return { op, attributes, inputs: node.inputs.map(({ shape, dtype }) => ({ shape, dtype })), outputs: op.outputs(node.inputs, attributes) };
+  const views = node.inputs.map(({ shape, dtype }, id): View => ({ slot: { id, dtype, size: n.sizeOf(shape), place: { kind: 'work', offset: -1 } }, offset: 0, shape, strides: rowMajorStrides(shape) }));
+  return { op, attributes: lowerMods(attributes, views), inputs: node.inputs.map(({ shape, dtype }) => ({ shape, dtype })), outputs: op.outputs(node.inputs, attributes) };
 }
 
 /** One slot a kept node. Working slots get their offset when all is scheduled. */

@@ -27,7 +27,7 @@ export function attentionShape(inputs: readonly { readonly shape: readonly numbe
   return { B, H, T, D, G, S };
 }
 
-const knownAttributes = ['scale', 'causal', 'mask', 'score', 'differentiate'];
+const knownAttributes = ['scale', 'causal', 'mask', 'score', 'slope', 'tables', 'differentiate'];
 
 /** Whether the shapes and attributes are ones that these kernels know. */
 export function servesAttention({ inputs, attributes }: FusedRequest): boolean {

@@ -23,7 +23,7 @@ export function attentionShape(inputs: readonly { readonly shape: readonly numbe
   return { B, H, G, T, S, D, scale, causal };
 }
 
-const knownAttributes: readonly string[] = ['scale', 'causal', 'mask', 'score', 'differentiate'];
+const knownAttributes: readonly string[] = ['scale', 'causal', 'mask', 'score', 'slope', 'tables', 'differentiate'];
 
 /** Whether the kernels take these operands, of which the first `floats` are not captures of mods. Attributes they do not know are refused, never ignored. */
 export function hasAttentionKernel(inputs: readonly { readonly shape: readonly number[]; readonly dtype: DType }[], floats: number, attributes: Readonly<Record<string, unknown>>, half: boolean): boolean {
