@@ -2,12 +2,13 @@ export { bytesPerElement, decode, encode, fromHalf, hostArray, isFloat, isIntege
 export { Tensor, arange, assign, concat, fromStorage, full, ones, read, scalar, scatterAdd, stack, tensor, where, zeros, type Axes, type ReduceOptions, type TensorLike } from './tensor.js';
 export { Variable, type VariableOptions } from './variable.js';
 export { checkpoint, grad, gradients, valueAndGrad } from './autodiff.js';
-export { jit, type Compilation, type JitOptions, type Jitted, type Tree } from './jit.js';
+export { jit, trace, type Compilation, type JitOptions, type Jitted, type Tree } from './jit.js';
 export { foldKey, hostRandom, randomBits, randomKey, randomNormal, randomUniform, threefry } from './random.js';
 export { applyFused, defineFused, fusedOps, type Attributes, type FusedDefinition, type FusedOp } from './fused.js';
 export { ShapeError, broadcastShapes, sizeOf, type Node, type Op, type Shape } from './node.js';
 export type { Device, DeviceCounters, Executable, Storage } from './device.js';
-export type { Graph } from './graph.js';
+export { topologicalOrder, type Graph } from './graph.js';
+export { lowerFused, lowerGraph } from './simplify.js';
 export { buildPlan, passNames, type BackendTraits, type FusedRequest, type PassOptions } from './plan.js';
 export { formatBytes, formatFlops, plannedBytes, plannedFlops } from './explain.js';
 export { rangeOf, slotsOf, type Touched } from './steps.js';
@@ -17,6 +18,6 @@ export { addIndex, bounds, factorOf, indexKey, isAffine, scaleIndex } from './in
 export type { Atom, BinaryOp, DotKernel, Expression, FusedKernel, Index, Kernel, LoopKernel, MultiKernel, Plan, ReduceOp, ScatterKernel, Slot, Step, Store, UnaryOp, View } from './kernel.js';
 export { layerNorm, rmsNorm, softmaxCrossEntropy } from './operations.js';
 export { attention, type AttentionAttributes, type AttentionOptions } from './attention.js';
-export { type MaskMod, type ModPoint, type ScoreMod, type TracedMod } from './mods.js';
+export { applyMod, type MaskMod, type ModPoint, type ScoreMod, type TracedMod } from './mods.js';
 export { type AttentionTable } from './lower-mods.js';
 export { blockMap, type BlockState } from './block-map.js';

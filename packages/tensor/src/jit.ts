@@ -70,6 +70,25 @@ function flattenTree(tree: unknown): { tensors: Tensor[]; signature: string; reb
   return { tensors, ...whole };
 }
 
+/** The graph of `f` at arguments of these shapes; its result, taken apart. */
+function traceTree(f: (...args: never) => unknown, args: { readonly tensors: readonly Tensor[]; rebuild(tensors: readonly Tensor[]): unknown }, name: string): { graph: Graph; outputs: ReturnType<typeof flattenTree> } {
+  const scope = new TraceScope();
+  const inputs = args.tensors.map((tensor, index): Node => leaf({ kind: 'input', index }, tensor.shape, tensor.dtype));
+  const result = withScope(scope, () => f(...(args.rebuild(inputs.map((input) => new Tensor(input))) as never)));
+  if (result instanceof Promise) throw new TypeError(`${name}: the function must not be async`);
+  const outputs = flattenTree(result);
+  return { graph: { inputs, outputs: outputs.tensors.map(({ node }) => node), updates: [...scope.updates].map(([variable, value]) => ({ variable, value })) }, outputs };
+}
+
+/**
+ * The graph that `jit` would compile for these arguments, of which only shapes, dtypes and plain values matter. `result`
+ * is what `f` gave: its tensors are the graph's outputs, in the order in which they stand in it.
+ */
+export function trace<A extends readonly unknown[], R>(f: (...args: A) => R, ...args: A): { readonly graph: Graph; readonly result: R } {
+  const { graph, outputs } = traceTree(f, flattenTree(args), 'trace');
+  return { graph, result: outputs.rebuild(outputs.tensors) as R };
+}
+
 /**
  * `f`, compiled. The first call with a new signature (shapes, dtypes and plain values of the arguments) traces `f` and
  * compiles; later calls replay. Variables that `f` reads or assigns are bound to the plan; assignments happen in place.
@@ -82,18 +101,9 @@ export function jit<A extends readonly unknown[], R>(f: (...args: A) => R, optio
     const { tensors, signature, rebuild } = flattenTree(args);
     let compiled = cache.get(signature);
     if (!compiled) {
-      const start = performance.now(), scope = new TraceScope();
-      const inputs = tensors.map((tensor, index): Node => leaf({ kind: 'input', index }, tensor.shape, tensor.dtype));
-      const result = withScope(scope, () => f(...(rebuild(inputs.map((input) => new Tensor(input))) as A)));
-      if (result instanceof Promise) throw new TypeError(`${options.name ?? 'jit'}: the function must not be async`);
-      const traced = flattenTree(result);
-      const graph: Graph = {
-        inputs,
-        outputs: traced.tensors.map((tensor) => tensor.node),
-        updates: [...scope.updates].map(([variable, value]) => ({ variable, value })),
-      };
+      const start = performance.now(), { graph, outputs } = traceTree(f, { tensors, rebuild }, options.name ?? 'jit');
       const executable = options.device.compile(graph, options.passes);
-      compiled = { executable, rebuild: traced.rebuild, shapes: traced.tensors.map(({ shape, dtype }) => ({ shape, dtype })) };
+      compiled = { executable, rebuild: outputs.rebuild, shapes: outputs.tensors.map(({ shape, dtype }) => ({ shape, dtype })) };
       cache.set(signature, compiled);
       const before = compilations.at(-1);
       compilations.push({ signature, reason: before ? `arguments changed from ${before.signature} to ${signature}` : 'first call', milliseconds: performance.now() - start });

@@ -1,6 +1,7 @@
 /** Graph-to-graph passes: fused operations without a kernel become primitives; equal nodes become one; algebra. */
+import { inlineCheckpoints } from './autodiff.js';
 import { isFloat } from './dtype.js';
-import { rewrite } from './graph.js';
+import { mapGraph, rewrite, type Graph } from './graph.js';
 import * as n from './node.js';
 import type { Node } from './node.js';
 import { Tensor } from './tensor.js';
@@ -23,6 +24,13 @@ export function lowerFused(roots: readonly Node[], keep: (node: Node) => boolean
     return outputs[node.op.index]!;
   });
 }
+
+/**
+ * A graph without checkpoints, and without fused operations save those for which `keep` is true; equal nodes are one, and
+ * the algebra is done. For whoever turns graphs into another form.
+ */
+export const lowerGraph = (graph: Graph, keep: (node: Node) => boolean): Graph =>
+  mapGraph(graph, (roots) => shareEqual(simplify(shareEqual(lowerFused(inlineCheckpoints(roots), keep)))));
 
 /** Merges equal nodes. Unique barriers, and fused nodes by identity of their attributes, stay apart. */
 export function shareEqual(roots: readonly Node[]): Node[] {
