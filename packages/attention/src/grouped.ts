@@ -36,14 +36,15 @@ export class Grouped extends HeadAttention {
 /**
  * Attention of H query heads over G ≤ H shared key/value heads; x [B, T, C] → [B, T, C]. Ainslie et al. 2023, arXiv
  * 2305.13245; with kvHeads 1: Shazeer 2019, arXiv 1911.02150.
+ * @param name Of the variant in messages, where another is made from this one by its mask and score.
  * @throws {RangeError} where kvHeads does not divide heads, heads not the width and no headWidth is given, or an option cannot be.
  */
-export function grouped(options: GroupedOptions): AttentionVariant {
-  checkHeads('grouped', options.heads, options.kvHeads);
-  checkSoftmaxOptions('grouped', options);
-  const capabilities = softmaxCapabilities(options), heads = (width: number) => headShape('grouped', width, options.heads, options.headWidth);
+export function grouped(options: GroupedOptions, name = 'grouped'): AttentionVariant {
+  checkHeads(name, options.heads, options.kvHeads);
+  checkSoftmaxOptions(name, options);
+  const capabilities = softmaxCapabilities(options), heads = (width: number) => headShape(name, width, options.heads, options.headWidth);
   return {
-    contract: 'attention/1', name: 'grouped', capabilities, heads,
-    build: (site) => new Grouped(site, { name: 'grouped', capabilities, heads: options.heads, kvHeads: options.kvHeads, headWidth: heads(site.width).width }, options),
+    contract: 'attention/1', name, capabilities, heads,
+    build: (site) => new Grouped(site, { name, capabilities, heads: options.heads, kvHeads: options.kvHeads, headWidth: heads(site.width).width }, options),
   };
 }

@@ -33,7 +33,7 @@ testAttention('latent', latent(plain), {
   devices, positional: turning, reference: loops({ H: 3, plain: 4, rotated: 2, value: 4, rank: 5 }),
   changed: {
     kvRank: latent({ ...plain, kvRank: 4 }), queryRank: latent({ ...plain, queryRank: 7 }), rotatedWidth: latent({ ...plain, rotatedWidth: 4 }), headWidth: latent({ ...plain, headWidth: 3 }), valueWidth: latent({ ...plain, valueWidth: 2 }),
-    latentEpsilon: latent({ ...plain, latentEpsilon: 1 }), softcap: latent({ ...plain, softcap: 0.2 }), gate: latent({ ...plain, gate: 'perElement' }), scale: latent({ ...plain, scale: 2 }),
+    latentEpsilon: latent({ ...plain, latentEpsilon: 1 }), softcap: latent({ ...plain, softcap: 0.2 }), gate: latent({ ...plain, gate: 'perElement' }), scale: latent({ ...plain, scale: 2 }), score: latent({ ...plain, score: ({ score, k }) => score.mul(k.cast('f32')) }),
   },
 });
 testAttention('latent, with a query latent, wide values, sinks and a window', latent({ heads: 2, kvRank: 4, queryRank: 6, headWidth: 4, rotatedWidth: 2, valueWidth: 8, latentEpsilon: 0.01, sinks: true, bias: false, mask: slidingWindow(5) }), {

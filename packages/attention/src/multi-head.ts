@@ -34,14 +34,15 @@ export class MultiHead extends HeadAttention {
 /**
  * softmax(scale · Q Kᵀ) V in H heads, each with queries, keys and values of its own; x [B, T, C] → [B, T, C].
  * Vaswani et al. 2017, arXiv 1706.03762.
+ * @param name Of the variant in messages, where another is made from this one by its mask and score.
  * @throws {RangeError} where heads does not divide the width and no headWidth is given, or an option cannot be.
  */
-export function multiHead(options: MultiHeadOptions): AttentionVariant {
-  requireCount('multiHead', 'heads', options.heads);
-  checkSoftmaxOptions('multiHead', options);
-  const capabilities = softmaxCapabilities(options), heads = (width: number) => headShape('multiHead', width, options.heads, options.headWidth);
+export function multiHead(options: MultiHeadOptions, name = 'multiHead'): AttentionVariant {
+  requireCount(name, 'heads', options.heads);
+  checkSoftmaxOptions(name, options);
+  const capabilities = softmaxCapabilities(options), heads = (width: number) => headShape(name, width, options.heads, options.headWidth);
   return {
-    contract: 'attention/1', name: 'multiHead', capabilities, heads,
-    build: (site) => new MultiHead(site, { name: 'multiHead', capabilities, heads: options.heads, kvHeads: options.heads, headWidth: heads(site.width).width }, options),
+    contract: 'attention/1', name, capabilities, heads,
+    build: (site) => new MultiHead(site, { name, capabilities, heads: options.heads, kvHeads: options.heads, headWidth: heads(site.width).width }, options),
   };
 }

@@ -80,7 +80,7 @@ export abstract class SoftmaxAttention extends Module implements Attention {
     return dropout(this.output.forward(this.innerNorm?.forward(joined) ?? joined), this.site.dropout.residual);
   }
 
-  /** Attention with the part's own mask and the input's, the positional encoding's score mod, soft cap and sinks. */
+  /** Attention with the part's own mask and the input's, its score mod and the positional encoding's, soft cap and sinks. */
   protected attendTo({ mask, segments, keyPadding }: AttentionInput, { q, k, v }: Projected, { firstQuery, queries = q, places }: AttendTo): Tensor {
     const own = this.mask;
     return attend(q, k, v, {
@@ -90,7 +90,8 @@ export abstract class SoftmaxAttention extends Module implements Attention {
   }
 
   #scoreMod(queries: Tensor, firstQuery: number | Tensor): ScoreMod | undefined {
-    return this.shape.capabilities.scoreMod ? this.site.positional.scoreMod?.({ queries, scale: this.#scale, firstQuery }) : undefined;
+    const own = this.#options.score, further = this.shape.capabilities.scoreMod ? this.site.positional.scoreMod?.({ queries, scale: this.#scale, firstQuery }) : undefined;
+    return own && further ? (at) => further({ ...at, score: own(at) }) : own ?? further;
   }
 
   flopsPerToken(keys: number): number {

@@ -1,4 +1,5 @@
 import { requireCount, type AttentionCapabilities } from '@ashlar/nn';
+import type { ScoreMod } from '@ashlar/tensor';
 import type { Mask } from './masks/mask.js';
 
 /** What every attention over a softmax of scores takes. */
@@ -9,6 +10,8 @@ export interface SoftmaxOptions {
   readonly causal?: boolean | undefined;
   /** Which scores count: `slidingWindow(64)`, `or(slidingWindow(64), globalTokens(2))`, or a function of one's own. */
   readonly mask?: Mask | undefined;
+  /** Changes a score by where it is, after the soft cap and before a positional encoding does: `({ score, q, k }) => …`. Default: none. */
+  readonly score?: ScoreMod | undefined;
   /** Factor of the products q·k; default 1/√D. */
   readonly scale?: number | undefined;
   /** No scaled product beyond ±softcap: softcap · tanh(score / softcap). Gemma 2, arXiv 2408.00118. Default: none. */

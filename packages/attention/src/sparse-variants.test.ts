@@ -24,7 +24,7 @@ describe('longformer', () => {
     }),
     changed: {
       windowKeys: longformer({ heads: H, windowKeys: 3, globalTokens: globals }), globalTokens: longformer({ heads: H, windowKeys: 5, globalTokens: 1 }), sinks: longformer({ heads: H, windowKeys: 5, globalTokens: globals, sinks: true }),
-      softcap: longformer({ heads: H, windowKeys: 5, globalTokens: globals, softcap: 0.3 }),
+      softcap: longformer({ heads: H, windowKeys: 5, globalTokens: globals, softcap: 0.3 }), score: longformer({ heads: H, windowKeys: 5, globalTokens: globals, score: ({ score, k }) => score.mul(k.cast('f32')) }),
     },
   });
   test('what cannot be is refused', () => { expect(() => longformer({ heads: 2, windowKeys: 4, globalTokens: 1 })).toThrow('windowKeys must be odd'); });

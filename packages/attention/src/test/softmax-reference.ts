@@ -7,6 +7,8 @@ export interface SoftmaxReference {
   readonly visible: (t: number, s: number) => boolean;
   readonly scale?: number;
   readonly softcap?: number;
+  /** What a score becomes, after the soft cap. */
+  readonly score?: (score: number, head: number, t: number, s: number) => number;
   readonly norm?: 'perHead' | 'fullWidth';
   readonly epsilon?: number;
   readonly gate?: 'perHead' | 'perElement';
@@ -58,7 +60,8 @@ export const softmaxReference = (options: SoftmaxReference) => ({ x, context, we
         let product = 0;
         for (let d = 0; d < D; d++) product += q[t]![h * D + d]! * k[s]![g * D + d]!;
         const scaled = product * (options.scale ?? 1 / Math.sqrt(D));
-        return options.softcap === undefined ? scaled : options.softcap * Math.tanh(scaled / options.softcap);
+        const capped = options.softcap === undefined ? scaled : options.softcap * Math.tanh(scaled / options.softcap);
+        return options.score?.(capped, h, t, s) ?? capped;
       });
       const head = seen.length === 0 ? Array<number>(D).fill(0) : mix(scores, seen.map((s) => v[s]!.slice(g * D, (g + 1) * D)), weights.get('sinks')?.[h]);
       return head.map((value, d) => value * (options.gate === 'perHead' ? gate![h]! : options.gate === 'perElement' ? gate![h * D + d]! : 1));
