@@ -1,7 +1,7 @@
 export { backendChecks, testBackend, type BackendCheck, type TestBackendOptions } from './backend.js';
 export { attentionChecks, testAttention, type AttentionCheck, type AttentionReferenceInput, type Rows, type TestAttentionOptions } from './attention.js';
 export { primitiveCases, type PrimitiveCase } from './primitives.js';
-export { passSwitches, programs, runProgram, type Instruction, type Program } from './random-graph.js';
+export { passSwitches, programData, programs, runProgram, traceProgram, type Instruction, type Program } from './random-graph.js';
 export { finiteDifferences, worstDerivative, type DirectionalDerivative, type FiniteDifferenceOptions } from './finite-differences.js';
 export { normChecks, testNorm, type TestNormOptions } from './norm.js';
 export { residualChecks, testResidual, type ResidualReferenceInput, type RowFunction, type TestResidualOptions } from './residual.js';

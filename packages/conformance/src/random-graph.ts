@@ -47,26 +47,35 @@ export const programs: fc.Arbitrary<Program> = fc.record({
 
 export const passSwitches: fc.Arbitrary<PassOptions> = fc.record(Object.fromEntries(passNames.map((name) => [name, fc.boolean()])) as Record<(typeof passNames)[number], fc.Arbitrary<boolean>>);
 
+/** What a program computes from two arguments and the present value of a variable: its outputs, slopes of its last value in x and z (if it asks for them), its last value. */
+export function traceProgram(program: Program, [x, y, z]: readonly [Tensor, Tensor, Tensor]): { readonly outputs: Tensor[]; readonly slopes: Tensor[]; readonly last: Tensor } {
+  const list = [x, y, z];
+  for (const { op, a, b, n } of program.instructions) list.push(steps[op]!(list[a % list.length]!, list[b % list.length]!, n));
+  const last = list[list.length - 1]!;
+  return {
+    outputs: program.outputs.map((i) => list[list.length - 1 - (i % list.length)]!),
+    slopes: program.differentiate ? gradients(last.square().mean(), [x, z]) : [], last,
+  };
+}
+
+/** The numbers that a program begins with: of its two arguments and its variable. */
+export const programData = ({ shape: [rows, columns], seed }: Program): Float32Array[] => [0, 1, 2].map((i) => Float32Array.from(values(rows * columns, 'unit', seed + i)));
+
 /**
  * Runs a program on a device, twice, with a variable that the second run sees changed; all results in a row.
  * Two inputs are arguments, one is the variable.
  */
 export async function runProgram(program: Program, device: Device, passes?: PassOptions): Promise<Float64Array> {
-  const [rows, columns] = program.shape, size = rows * columns;
-  const data = [0, 1, 2].map((i) => Float32Array.from(values(size, 'unit', program.seed + i)));
-  const variable = new Variable([rows, columns], 'f32', data[2]);
+  const { shape } = program, data = programData(program);
+  const variable = new Variable(shape, 'f32', data[2]);
   const f = jit((x: Tensor, y: Tensor) => {
-    const list: Tensor[] = [x, y, read(variable)];
-    for (const { op, a, b, n } of program.instructions) list.push(steps[op]!(list[a % list.length]!, list[b % list.length]!, n));
-    const outputs = program.outputs.map((i) => list[list.length - 1 - (i % list.length)]!);
-    const last = list[list.length - 1]!;
-    const slopes = program.differentiate ? gradients(last.square().mean(), [x, read(variable)]) : [];
+    const { outputs, slopes, last } = traceProgram(program, [x, y, read(variable)]);
     assign(variable, read(variable).mul(0.5).add(last.mul(0.25)).sub(slopes[1] ? slopes[1].mul(0.1) : 0));
     return [...outputs, ...slopes, last.sum()];
   }, passes ? { device, passes } : { device });
   const results: number[] = [];
   for (let run = 0; run < 2; run++) {
-    for (const output of f(tensor(data[0]!, { shape: [rows, columns] }), tensor(data[1]!, { shape: [rows, columns] }))) results.push(...(await output.data()));
+    for (const output of f(tensor(data[0]!, { shape }), tensor(data[1]!, { shape }))) results.push(...(await output.data()));
     results.push(...(await variable.values()));
   }
   f.release();

@@ -1,0 +1,53 @@
+/** A table from fused operations to operators of ONNX that mean the same; the others are written in primitives. */
+import { Tensor, applyMod, arange, isFloat, type AttentionAttributes, type Node } from '@ashlar/tensor';
+import type { GraphBuilder } from './graph-builder.js';
+
+/** What an operator's emitter may ask for. */
+export interface FusedContext {
+  readonly to: GraphBuilder;
+  /** The name of a node's value, which is added with all that it needs. */
+  nameOf(node: Node): string;
+}
+
+/** Gives the name of result 0, or undefined where the operator would mean something else. */
+type FusedEmitter = (context: FusedContext, node: Node, attributes: never) => string | undefined;
+
+const ones = (to: GraphBuilder, width: number): string => to.add('Expand', [to.constant('float', [], [1]), to.integers([width])]);
+
+/** x, gain and bias of a norm over the last axis. */
+const norm = (type: string): FusedEmitter => ({ to, nameOf }, { inputs }, { epsilon }: { epsilon: number }) => {
+  const [x, ...weights] = inputs;
+  if (inputs.some(({ dtype }) => dtype !== 'f32')) return undefined;
+  const names = weights.map(nameOf);
+  return to.add(type, [nameOf(x!), ...(names.length > 0 ? names : [ones(to, x!.shape.at(-1)!)])], { axis: { int: -1 }, epsilon: { float: epsilon } });
+};
+
+/**
+ * Attention without a score mod. Where there is a mask beside the causal one, both go in as one, and rows that see nothing
+ * get the 0 that they have here, which ONNX does not promise.
+ */
+const attention: FusedEmitter = ({ to, nameOf }, node, attributes: AttentionAttributes) => {
+  const [q, k, v, ...captures] = node.inputs, { scale, causal, mask, score } = attributes;
+  const [, , T, D] = q!.shape as [number, number, number, number], S = k!.shape[2]!;
+  if (score || !isFloat(q!.dtype) || q!.dtype !== 'f32' || T === 0 || S === 0 || D === 0) return undefined;
+  const names = [q!, k!, v!].map(nameOf), options = { scale: { float: scale } };
+  const result = (inputs: readonly string[], more: { readonly is_causal?: { readonly int: number } } = {}): string => to.add('Attention', inputs, { ...options, ...more });
+  const transposed = (o: string): string => to.add('Transpose', [o], { perm: { ints: [0, 2, 1, 3] } });
+  if (!mask && (!causal || T === S)) return transposed(result(names, causal ? { is_causal: { int: 1 } } : {}));
+
+  const before = arange(S).reshape([1, S]).le(arange(T).add(S - T).reshape([T, 1])).reshape([1, 1, T, S]);
+  const given = mask && compact(applyMod(mask, new Tensor(mask.score), captures.slice(mask.firstInput - 3).map((capture) => new Tensor(capture))), T, S);
+  const visible = given ? (causal ? given.and(before) : given) : before;
+  const o = result([...names, nameOf(visible.node)]);
+  const seen = visible.cast('i32').max(-1, { keepDims: true }).gt(0);
+  return transposed(to.add('Where', [nameOf(seen.node), o, to.constant('float', [], [0])]));
+};
+
+/** The mask [1 | B, 1 | H, T, S] of which the whole one is an expansion. */
+function compact(mask: Tensor, T: number, S: number): Tensor {
+  const { op, inputs: [inner] } = mask.node;
+  if (op.kind !== 'expand') return mask;
+  return new Tensor(inner!).broadcastTo([...inner!.shape.slice(0, 2), T, S]);
+}
+
+export const fusedOperators: Readonly<Record<string, FusedEmitter>> = { attention, layerNorm: norm('LayerNormalization'), rmsNorm: norm('RMSNormalization') };
