@@ -54,7 +54,7 @@ export abstract class SoftmaxAttention extends Module implements Attention {
   protected constructor(site: AttentionSite, shape: SoftmaxShape, options: SoftmaxOptions) {
     super();
     const { heads: H, headWidth: D, valueWidth = D } = shape, { causal = true, mask } = options, bias = options.bias ?? site.bias;
-    this.output = new Linear({ inputs: H * valueWidth, outputs: site.width, bias, initializer: site.initializers.residual });
+    this.output = new Linear({ inputs: H * valueWidth, outputs: site.width, bias: options.outputBias ?? bias, initializer: site.initializers.residual });
     this.sinks = options.sinks ? new Parameter([H], { initializer: zerosInitializer }) : undefined;
     this.gate = options.gate ? new Linear({ inputs: site.width, outputs: options.gate === 'perHead' ? H : H * valueWidth, bias, initializer: site.initializers.weight }) : undefined;
     this.innerNorm = site.innerNorm?.(H * valueWidth);

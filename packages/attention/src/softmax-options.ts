@@ -6,6 +6,8 @@ import type { Mask } from './masks/mask.js';
 export interface SoftmaxOptions {
   /** Of all projections; default: that of the model. */
   readonly bias?: boolean | undefined;
+  /** Of the output projection, where it differs from the others, as in Qwen 2. Default: as theirs. */
+  readonly outputBias?: boolean | undefined;
   /** Whether a token sees only itself and those before it, beside what the mask says. Default true. */
   readonly causal?: boolean | undefined;
   /** Which scores count: `slidingWindow(64)`, `or(slidingWindow(64), globalTokens(2))`, or a function of one's own. */
