@@ -25,20 +25,20 @@ export function componentPages({ describeCatalogue, pairProblems, decoderJsonSch
     const parts = describeCatalogue(/** @type {keyof typeof families} */ (kind));
     pages.set(`${page}.md`, [
       note, '', `# ${title}`, '', text, '', table(['name', 'what', 'capabilities', 'paper'], parts.map(({ name, summary, capabilities, paper }) => [`\`${name}\``, summary, capabilities.join(', ') || 'none', linked(paper)])), '',
-      '## Options', '', ...parts.flatMap((part) => options(part, schema)),
+      ...parts.flatMap((part) => section(part, schema)),
     ].join('\n'));
   }
   pages.set('compatibility.md', compatibility(describeCatalogue(), pairProblems()));
   return pages;
 }
 
-/** @param {PartDescription} part @param {any} schema */
-function options({ kind, name }, schema) {
+/** What a part computes, and its options. @param {PartDescription} part @param {any} schema */
+function section({ kind, name, formula }, schema) {
   const branches = (/** @type {any} */ node) => [node, ...(node.anyOf ?? []), ...(node.oneOf ?? [])].flatMap((inner) => (inner === node ? [node] : branches(inner)));
   const own = branches(schema.properties[kind]).find((node) => node.properties?.type?.const === name);
   const entries = Object.entries(own.properties).filter(([option]) => option !== 'type');
-  if (entries.length === 0) return [];
-  return [`### ${name}`, '', table(['option', 'values', 'what'], entries.map(([option, value]) => [`\`${option}\`${own.required.includes(option) ? ' (required)' : ''}`, valuesOf(value), value.description ?? '']) ), ''];
+  const options = entries.length === 0 ? [] : [table(['option', 'values', 'what'], entries.map(([option, value]) => [`\`${option}\`${own.required.includes(option) ? ' (required)' : ''}`, valuesOf(value), value.description ?? ''])), ''];
+  return [`## ${name}`, '', `\`${formula}\``, '', ...options];
 }
 
 /** @param {any} value @returns {string} */

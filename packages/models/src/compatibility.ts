@@ -7,12 +7,13 @@ export interface PartName { readonly kind: PartKind; readonly name: string }
 /** Two parts of the catalogue that do not go together, and what is said of them. */
 export interface PairProblem { readonly first: PartName; readonly second: PartName; readonly problem: string }
 
-interface AnyEntry { readonly summary: string; readonly paper: string; readonly example: object; create(options: object): object }
+interface AnyEntry { readonly summary: string; readonly formula: string; readonly paper: string; readonly example: object; create(options: object): object }
 const entriesOf = (kind: PartKind): [string, AnyEntry][] => Object.entries(catalogue[kind] as unknown as Record<string, AnyEntry>);
 
 /** What the catalogue says of a part. */
 export interface PartDescription extends PartName {
   readonly summary: string;
+  readonly formula: string;
   readonly paper: string;
   /** What it declares of itself, with the options of its example: the names of what holds, in the words of its contract. */
   readonly capabilities: readonly string[];
@@ -20,10 +21,10 @@ export interface PartDescription extends PartName {
 
 /** Every part of a family, or of all, in the order of the catalogue. */
 export function describeCatalogue(kind?: PartKind): PartDescription[] {
-  return (kind ? [kind] : Object.keys(catalogue) as PartKind[]).flatMap((family) => entriesOf(family).map(([name, { summary, paper, create, example }]) => {
+  return (kind ? [kind] : Object.keys(catalogue) as PartKind[]).flatMap((family) => entriesOf(family).map(([name, { summary, formula, paper, create, example }]) => {
     const part = create(example) as { capabilities?: object; finalNorm?: boolean; norms?: boolean; innerNorm?: boolean; initializers?: unknown };
     const declared = part.capabilities ?? (family === 'residual' ? { norms: part.norms, finalNorm: part.finalNorm, innerNorm: part.innerNorm, initializers: part.initializers !== undefined } : {});
-    return { kind: family, name, summary, paper, capabilities: Object.entries(declared).flatMap(([capability, value]: [string, unknown]) => (value === true ? [capability] : typeof value === 'number' ? [`${capability} ${value}`] : [])) };
+    return { kind: family, name, summary, formula, paper, capabilities: Object.entries(declared).flatMap(([capability, value]: [string, unknown]) => (value === true ? [capability] : typeof value === 'number' ? [`${capability} ${value}`] : [])) };
   }));
 }
 

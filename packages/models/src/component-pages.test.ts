@@ -1,20 +1,24 @@
-import { readFileSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { componentPages } from '../scripts/component-pages.mjs';
 import * as models from './index.js';
 
-const folder = new URL('../../../docs/components/', import.meta.url), pages = componentPages(models);
+const folder = fileURLToPath(new URL('../../../docs/components/', import.meta.url)), pages = componentPages(models);
 
-test.each([...pages])('docs/components/%s is that of the code', (name, text) => {
-  expect(readFileSync(new URL(name, folder), 'utf8'), 'run: pnpm --filter @ashlar/models components').toBe(text);
+test.each([...pages])('docs/components/%s is that of the code (pnpm --filter @ashlar/models components writes it anew)', async (name, text) => {
+  await expect(text).toMatchFileSnapshot(`${folder}${name}`);
 });
 
-test('pages are complete', () => {
+test('every part has its row, formula, paper and capabilities', () => {
   expect(readdirSync(folder).sort()).toEqual([...pages.keys()].sort());
-  for (const { kind, name, paper } of models.describeCatalogue()) {
-    const page = pages.get(`${kind === 'feedForward' ? 'feed-forward' : kind}.md`)!;
-    expect(page).toContain(`| \`${name}\` |`);
-    expect(page).toContain(paper.replace('arXiv ', ''));
+  for (const { kind, name, summary, formula, paper, capabilities } of models.describeCatalogue()) {
+    const page = pages.get(`${kind === 'feedForward' ? 'feed-forward' : kind}.md`)!, row = page.split('\n').find((line) => line.startsWith(`| \`${name}\` |`))!;
+    expect(paper, name).toMatch(/^arXiv \d{4}\.\d{4,5}$/);
+    expect(row.split(' | ').slice(1, 3), name).toEqual([summary, capabilities.join(', ') || 'none']);
+    expect(row).toContain(paper.replace('arXiv ', ''));
+    expect(formula, name).toMatch(/^[^`]+$/);
+    expect(page).toContain(`\n## ${name}\n\n\`${formula}\`\n`);
   }
   for (const { problem } of models.pairProblems()) expect(pages.get('compatibility.md')).toContain(problem);
 });

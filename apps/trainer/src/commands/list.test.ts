@@ -29,7 +29,7 @@ test('list of one family, as text and as JSON', async () => {
   expect(text.stdout).not.toContain('rotary');
   const parts = JSON.parse(json.stdout) as PartDescription[];
   expect(parts.map(({ name }) => name)).toEqual(Object.keys(catalogue.feedForward));
-  expect(parts.find(({ name }) => name === 'mixtureOfExperts')).toEqual({ kind: 'feedForward', name: 'mixtureOfExperts', summary: catalogue.feedForward.mixtureOfExperts.summary, paper: 'arXiv 2101.03961', capabilities: ['auxiliaryLoss'] });
+  expect(parts.find(({ name }) => name === 'mixtureOfExperts')).toEqual({ kind: 'feedForward', name: 'mixtureOfExperts', summary: catalogue.feedForward.mixtureOfExperts.summary, formula: 'Σ gate · expert(x), over the k experts with the greatest gates', paper: 'arXiv 2101.03961', capabilities: ['auxiliaryLoss'] });
   expect(JSON.parse((await ashlar('list', '--json')).stdout)).toHaveLength(Object.values(catalogue).reduce((sum, family) => sum + Object.keys(family).length, 0));
 });
 

@@ -35,15 +35,15 @@ export interface AttentionConfig { readonly type: string; readonly [option: stri
 
 const ofOneLayer = {
   multiHead: attention({
-    summary: 'Softmax attention, each head with keys and values of its own', paper: 'arXiv 1706.03762',
+    summary: 'Softmax attention, each head with keys and values of its own', formula: 'softmax(scale · Q Kᵀ) V, of each head', paper: 'arXiv 1706.03762',
     options: { ...heads, ...softmax, ...norms, ...masked }, example: { heads: 2 }, create: (options) => multiHead(made(options)),
   }),
   grouped: attention({
-    summary: 'Softmax attention, several query heads a key/value head', paper: 'arXiv 2305.13245',
+    summary: 'Softmax attention, several query heads a key/value head', formula: 'softmax(scale · Q[h] K[g]ᵀ) V[g], with g = ⌊h G / H⌋', paper: 'arXiv 2305.13245',
     options: { ...heads, kvHeads: kvHeads(), ...softmax, ...norms, ...masked }, example: { heads: 2, kvHeads: 1 }, create: (options) => grouped(made(options)),
   }),
   latent: attention({
-    summary: 'Softmax attention, keys and values of all heads made from one narrow latent', paper: 'arXiv 2405.04434',
+    summary: 'Softmax attention, keys and values of all heads made from one narrow latent', formula: 'softmax((qᶜ·kᶜ + qᴿ·kᴿ) / √(D + P)) v, with kᶜ = c Wᵏ, v = c Wᵛ, c = norm(x Wᵈ)', paper: 'arXiv 2405.04434',
     options: {
       ...heads, kvRank: count().describe('Width of the latent of keys and values.'), queryRank: count().optional().describe('Width of the latent of queries; default: none.'),
       rotatedWidth: z.int().min(2).multipleOf(2).describe('Width of the part that turns with the position.'), valueWidth: count().optional().describe('Of a head; default headWidth.'),
@@ -52,17 +52,17 @@ const ofOneLayer = {
     example: { heads: 2, kvRank: 6, rotatedWidth: 8 }, create: (options) => latent(made(options)),
   }),
   topK: attention({
-    summary: 'Softmax attention over the keys with the greatest scores', paper: 'arXiv 1912.11637',
+    summary: 'Softmax attention over the keys with the greatest scores', formula: 'softmax(scale · Q Kᵀ, over the greatest scores of each query) V', paper: 'arXiv 1912.11637',
     options: { ...heads, kvHeads: kvHeads('heads').optional(), keys: count().describe('How many keys of each query count.'), ...softmax, ...norms, ...masked },
     example: { heads: 2, keys: 3 }, create: (options) => topK(made(options)),
   }),
   longformer: attention({
-    summary: 'A window about each token, and global tokens with projections of their own; both ways', paper: 'arXiv 2004.05150',
+    summary: 'A window about each token, and global tokens with projections of their own; both ways', formula: 'softmax(scale · Q Kᵀ, over |q − k| ≤ (windowKeys − 1) / 2 and global tokens) V', paper: 'arXiv 2004.05150',
     options: { ...heads, windowKeys: count().describe('How many keys a token sees, itself and as many on either side: odd.'), globalTokens: count().describe('How many tokens, the first ones, see all and are seen by all.'), ...softmax, ...norms },
     example: { heads: 2, windowKeys: 3, globalTokens: 1 }, create: (options) => longformer(options),
   }),
   bigBird: attention({
-    summary: 'Blocks: a window, the first and last block, and some at random; both ways', paper: 'arXiv 2007.14062',
+    summary: 'Blocks: a window, the first and last block, and some at random; both ways', formula: 'softmax(scale · Q Kᵀ, over a window of blocks, the first and last block, and random ones) V', paper: 'arXiv 2007.14062',
     options: {
       ...heads, seed: z.int().min(0).describe('Of the random blocks.'), block: count().optional().describe('Tokens of a block; default 64.'),
       windowBlocks: count().optional().describe("Blocks about a query's own, odd; default 3."), randomBlocks: z.int().min(0).optional().describe('Default 3.'), ...softmax, ...norms,
@@ -70,7 +70,7 @@ const ofOneLayer = {
     example: { heads: 2, seed: 0 }, create: (options) => bigBird(options),
   }),
   cross: attention({
-    summary: 'Softmax attention to another sequence', paper: 'arXiv 1706.03762',
+    summary: 'Softmax attention to another sequence', formula: 'softmax(scale · Q(x) K(context)ᵀ) V(context)', paper: 'arXiv 1706.03762',
     options: { ...heads, kvHeads: kvHeads('heads').optional(), ...softmax, ...norms, mask: masked.mask }, example: { heads: 2 }, create: (options) => cross(made(options)),
   }),
   ...mixers,
@@ -86,7 +86,7 @@ function variantOf({ type, ...options }: AttentionConfig): AttentionVariant {
 export const attentions = {
   ...ofOneLayer,
   perLayer: attention({
-    summary: 'Another attention for each layer, by a pattern such as LLLG', paper: 'arXiv 2004.05150',
+    summary: 'Another attention for each layer, by a pattern such as LLLG', formula: 'variants[order[layer mod length of order]]', paper: 'arXiv 2004.05150',
     options: {
       order: z.string().min(1).describe('A letter a layer, from the first.'),
       variants: z.record(z.string().length(1), variantSchema).describe('What the letters stand for.'),

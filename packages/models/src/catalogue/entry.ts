@@ -4,6 +4,8 @@ import { z } from 'zod';
 export interface CatalogueEntry<Shape extends z.ZodRawShape, Part> {
   /** One line for people. */
   readonly summary: string;
+  /** What it computes, in a line. */
+  readonly formula: string;
   readonly paper: string;
   readonly options: Shape;
   /** The options that are required, as they suit a small model: width 16, heads of width 8. */

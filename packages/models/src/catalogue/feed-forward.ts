@@ -5,22 +5,22 @@ import { bias, count, entriesOf } from './entry.js';
 const feedForward = entriesOf<FeedForwardVariant>();
 
 const hidden = (otherwise: string) => count().optional().describe(`F; default ${otherwise}.`);
-const gated = (summary: string, create: (options: GatedOptions) => FeedForwardVariant, paper = 'arXiv 2002.05202') =>
-  feedForward({ summary, paper, options: { hidden: hidden('8/3 C'), bias }, example: {}, create });
+const gated = (by: string, formula: string, create: (options: GatedOptions) => FeedForwardVariant, paper = 'arXiv 2002.05202') =>
+  feedForward({ summary: `Two projections, one gated by ${by} of the other, and one back`, formula, paper, options: { hidden: hidden('8/3 C'), bias }, example: {}, create });
 
 export const feedForwards = {
   mlp: feedForward({
-    summary: 'activation(x U) D', paper: 'arXiv 1706.03762',
+    summary: 'Two layers with an activation between them', formula: 'activation(x U) D', paper: 'arXiv 1706.03762',
     options: { activation: z.enum(activationNames).optional().describe('Default gelu.'), hidden: hidden('4 C'), bias }, example: {}, create: (options) => mlp(options),
   }),
-  glu: gated('(σ(x G) ⊙ x U) D', glu, 'arXiv 1612.08083'),
-  bilinearGlu: gated('(x G ⊙ x U) D', bilinearGlu),
-  reglu: gated('(relu(x G) ⊙ x U) D', reglu),
-  geglu: gated('(gelu(x G) ⊙ x U) D, by the error function', geglu),
-  gegluTanh: gated('(gelu(x G) ⊙ x U) D, by the tanh form', gegluTanh),
-  swiglu: gated('(silu(x G) ⊙ x U) D', swiglu),
+  glu: gated('the sigmoid', '(σ(x G) ⊙ x U) D', glu, 'arXiv 1612.08083'),
+  bilinearGlu: gated('the value', '(x G ⊙ x U) D', bilinearGlu),
+  reglu: gated('the ReLU', '(relu(x G) ⊙ x U) D', reglu),
+  geglu: gated('the GELU (error function)', '(gelu(x G) ⊙ x U) D', geglu),
+  gegluTanh: gated('the GELU (tanh form)', '(geluTanh(x G) ⊙ x U) D', gegluTanh),
+  swiglu: gated('the SiLU', '(silu(x G) ⊙ x U) D', swiglu),
   mixtureOfExperts: feedForward({
-    summary: 'Experts, of which a router chooses some for each token', paper: 'arXiv 2101.03961',
+    summary: 'Experts, of which a router chooses some for each token', formula: 'Σ gate · expert(x), over the k experts with the greatest gates', paper: 'arXiv 2101.03961',
     options: {
       experts: count().describe('E.'), active: count().optional().describe('k, experts a token; default 2.'), hidden: hidden('8/3 C, or 4 C where not gated'),
       activation: z.enum(activationNames).optional().describe('Default silu.'), gated: z.boolean().optional().describe('(activation(x G) ⊙ x U) D, or activation(x U) D; default true.'),

@@ -6,9 +6,9 @@ import { bias, count, entriesOf, epsilon } from './entry.js';
 const norm = entriesOf<NormVariant>();
 
 export const norms = {
-  layerNorm: norm({ summary: 'Mean and variance of each token', paper: 'arXiv 1607.06450', options: { epsilon: epsilon('1e-5', 'the variance'), bias }, example: {}, create: (options) => layerNorm(options) }),
+  layerNorm: norm({ summary: 'Mean and variance of each token', formula: '(x − mean) / √(variance + ε) · γ + β', paper: 'arXiv 1607.06450', options: { epsilon: epsilon('1e-5', 'the variance'), bias }, example: {}, create: (options) => layerNorm(options) }),
   rmsNorm: norm({
-    summary: 'Root mean square of each token', paper: 'arXiv 1910.07467',
+    summary: 'Root mean square of each token', formula: 'x / √(mean x² + ε) · γ', paper: 'arXiv 1910.07467',
     options: {
       epsilon: epsilon('1e-6', 'the mean square'),
       gain: z.enum(['plain', 'onePlus']).optional().describe('× γ from 1, or × (1 + γ) from 0; default plain.'),
@@ -17,15 +17,15 @@ export const norms = {
     example: {}, create: (options) => rmsNorm(options),
   }),
   scaleNorm: norm({
-    summary: 'The length of each token, and one learned number', paper: 'arXiv 1910.05895',
+    summary: 'The length of each token, and one learned number', formula: 'g · x / max(‖x‖, ε)', paper: 'arXiv 1910.05895',
     options: { epsilon: z.number().gt(0).optional().describe('The least length that is divided by; default 1e-5.') }, example: {}, create: (options) => scaleNorm(options),
   }),
   groupNorm: norm({
-    summary: 'Mean and variance of each group of a token\'s features', paper: 'arXiv 1803.08494',
+    summary: 'Mean and variance of each group of a token\'s features', formula: '(x − mean) / √(variance + ε) · γ + β, of each group', paper: 'arXiv 1803.08494',
     options: { groups: count().describe('How many; divides the width.'), epsilon: epsilon('1e-5', 'the variance'), bias }, example: { groups: 2 }, create: (options) => groupNorm(options),
   }),
   dynamicTanh: norm({
-    summary: 'γ ⊙ tanh(α x) + β: no statistics', paper: 'arXiv 2503.10622',
+    summary: 'A tanh of each feature: no statistics', formula: 'γ ⊙ tanh(α x) + β', paper: 'arXiv 2503.10622',
     options: { initial: z.number().optional().describe('What α begins at; default 0.5.'), bias }, example: {}, create: (options) => dynamicTanh(options),
   }),
 } as const;

@@ -26,18 +26,18 @@ const scaling = z.discriminatedUnion('type', [
 ]).optional().describe('For sequences longer than those trained on; default none.');
 
 export const positionals = {
-  none: positional({ summary: 'Nothing: the order is learned from what tokens see', paper: 'arXiv 2305.19466', options: {}, example: {}, create: () => noPositions() }),
+  none: positional({ summary: 'Nothing: the order is learned from what tokens see', formula: 'x', paper: 'arXiv 2305.19466', options: {}, example: {}, create: () => noPositions() }),
   learned: positional({
-    summary: 'A learned vector a position, added to the embeddings', paper: 'arXiv 1705.03122',
+    summary: 'A learned vector a position, added to the embeddings', formula: 'x + W[position]', paper: 'arXiv 1705.03122',
     options: { maxLength: count().optional().describe('Default: that of the model.') }, example: {}, create: (options) => learned(options),
   }),
   sinusoidal: positional({
-    summary: 'Sines and cosines of the position, added to the embeddings', paper: 'arXiv 1706.03762',
+    summary: 'Sines and cosines of the position, added to the embeddings', formula: 'x + (sin(p θᵢ), cos(p θᵢ), …), with θᵢ = base^(−2i/C)', paper: 'arXiv 1706.03762',
     options: { base, layout: z.enum(['interleaved', 'halves']).optional().describe('Sine and cosine in turn, or all sines first; default interleaved.') },
     example: {}, create: (options) => sinusoidal(options),
   }),
   rotary: positional({
-    summary: 'Queries and keys turned by angles proportional to their position', paper: 'arXiv 2104.09864',
+    summary: 'Queries and keys turned by angles proportional to their position', formula: '(a cos φ − b sin φ, b cos φ + a sin φ), with φ = position · base^(−2i/d)', paper: 'arXiv 2104.09864',
     options: {
       base,
       layout: z.enum(['halfSplit', 'interleaved']).optional().describe('Which elements form pairs; default halfSplit.'),
@@ -47,7 +47,7 @@ export const positionals = {
     example: {}, create: (options) => rotary(options),
   }),
   xPos: positional({
-    summary: 'Rotary, with scores that decay with distance', paper: 'arXiv 2212.10554',
+    summary: 'Rotary, with scores that decay with distance', formula: 'rotary q · ζᵢ^(n/scaleBase), rotary k · ζᵢ^(−m/scaleBase), with ζᵢ = (2i/d + 0.4) / 1.4', paper: 'arXiv 2212.10554',
     options: {
       base,
       layout: z.enum(['halfSplit', 'interleaved']).optional().describe('Which elements form pairs; default interleaved.'),
@@ -55,9 +55,9 @@ export const positionals = {
     },
     example: {}, create: (options) => xPos(options),
   }),
-  alibi: positional({ summary: 'Scores lowered in proportion to distance, a slope a head', paper: 'arXiv 2108.12409', options: {}, example: {}, create: () => alibi() }),
+  alibi: positional({ summary: 'Scores lowered in proportion to distance, a slope a head', formula: 'score − mₕ |q − k|, with mₕ = 2^(−8h/H)', paper: 'arXiv 2108.12409', options: {}, example: {}, create: () => alibi() }),
   t5Bias: positional({
-    summary: 'A learned number a head and range of distances, added to the scores', paper: 'arXiv 1910.10683',
+    summary: 'A learned number a head and range of distances, added to the scores', formula: 'score + table[bucket(k − q), h]', paper: 'arXiv 1910.10683',
     options: {
       buckets: z.int().min(4).multipleOf(4).optional().describe('Rows of the table; default 32.'),
       maxDistance: count().optional().describe('From where on all distances share the last bucket; default 128.'),
@@ -65,7 +65,7 @@ export const positionals = {
     example: {}, create: (options) => t5Bias(options),
   }),
   shaw: positional({
-    summary: 'A learned vector a distance, added to the keys', paper: 'arXiv 1803.02155',
+    summary: 'A learned vector a distance, added to the keys', formula: 'score + scale · q · a[clip(k − q)]', paper: 'arXiv 1803.02155',
     options: { maxDistance: count().optional().describe('Distances beyond it share its vector; default 16.') }, example: {}, create: (options) => shaw(options),
   }),
 } as const;
