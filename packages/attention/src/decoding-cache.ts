@@ -1,4 +1,4 @@
-import { Variable, bytesPerElement, hostArray, tensor, type Tensor, type TypedArray } from '@ashlar/tensor';
+import { Variable, assign, bytesPerElement, hostArray, read, tensor, type Tensor, type TypedArray } from '@ashlar/tensor';
 import { requireCount, type Cache, type CacheState, type LayerCache } from '@ashlar/nn';
 
 export interface DecodingCacheOptions {
@@ -31,6 +31,12 @@ class DecodingCache implements Cache {
     return sum;
   }
 
+  get room(): number {
+    let most = this.maxLength ?? Infinity;
+    for (const { state: { tokens, rolls } } of this.#states.values()) if (!rolls && tokens > 0) most = Math.min(most, tokens);
+    return most - this.#length;
+  }
+
   extend(count: number): Tensor {
     requireCount('extend', 'count', count);
     const start = this.#length, end = start + count;
@@ -43,7 +49,7 @@ class DecodingCache implements Cache {
   }
 
   layer(name: string, start: Tensor): LayerCache {
-    return { start, capacity: this.capacity, state: (state, asked) => this.#variable(`${name}.${state}`, asked) };
+    return { start, capacity: this.capacity, state: (state, asked) => this.#variable(`${name}.${state}`, asked), has: (state) => this.#states.has(`${name}.${state}`) };
   }
 
   trim(length: number): void {
@@ -57,6 +63,13 @@ class DecodingCache implements Cache {
     for (const [, { variable }] of recurrent) variable.write(hostArray(variable.dtype, variable.size));
     this.#length = length;
   }
+
+  remembers(length: number): boolean {
+    if (length === 0 || length === this.#length) return true;
+    return length < this.#length && [...this.#states.values()].every(({ state: { tokens } }) => tokens > 0 && this.#length <= tokens);
+  }
+
+  reorder(rows: Tensor): void { for (const { variable } of this.#states.values()) assign(variable, read(variable).gather(rows)); }
 
   async state(): Promise<ReadonlyMap<string, TypedArray>> {
     return new Map(await Promise.all([...this.#states].map(async ([name, { variable }]) => [name, await variable.read()] as const)));

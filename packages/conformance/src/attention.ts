@@ -56,7 +56,7 @@ class KitCache {
   constructor(readonly capacity: number) {}
   at(start: Tensor): LayerCache {
     return {
-      start, capacity: this.capacity,
+      start, capacity: this.capacity, has: (name: string) => this.#variables.has(name),
       state: (name: string, asked?: CacheState): Variable => {
         let variable = this.#variables.get(name);
         if (!variable) {

@@ -13,6 +13,7 @@ export interface Combination {
   readonly residual?: ResidualVariant | undefined;
   readonly feedForward?: FeedForwardVariant | undefined;
   readonly maxLength?: number | undefined;
+  readonly embeddingNorm?: boolean | undefined;
   /** Rates of dropout. */
   readonly dropout?: { readonly attention: number; readonly embedding: number; readonly residual: number } | undefined;
 }
@@ -40,7 +41,7 @@ const rules: readonly Rule[] = [
     ? `${residual.name} residuals do not go with ${attention.name} attention, which cannot normalize what goes into its last projection; use preNorm, or an attention such as multiHead` : undefined),
   ({ feedForward, residual }) => (residual?.innerNorm && feedForward && !feedForward.capabilities.innerNorm
     ? `${residual.name} residuals do not go with ${feedForward.name} feed-forward, which cannot normalize what goes into its last projection; use preNorm, or a feed-forward such as mlp` : undefined),
-  ({ norm, residual }) => (norm && residual && !residual.norms ? `${residual.name} residuals do not go with ${norm.name} norms: they have none; leave out the norm, or use preNorm` : undefined),
+  ({ norm, residual, embeddingNorm }) => (norm && residual && !residual.norms && !embeddingNorm ? `${residual.name} residuals do not go with ${norm.name} norms: they have none; leave out the norm, or use preNorm` : undefined),
 ];
 
 /** What is wrong with these parts together: a message that names both and says what would work; undefined where nothing is. */
@@ -52,15 +53,31 @@ export function combinationProblem(parts: Combination): string | undefined {
   return undefined;
 }
 
+/** A stack of layers by how its tokens see each other. */
+export type Topology = 'encoder' | 'decoder';
+
+/** What is wrong with an attention in a topology: a message that names both and says what would work; undefined where nothing is. */
+export function topologyProblem(topology: Topology, { name, capabilities: { causal, bidirectional, cross } }: AttentionVariant): string | undefined {
+  if (cross) return `${name} attention does not go with the own sequence of ${article(topology)} ${topology}: it attends to another one; use attention such as multiHead, and give this one as crossAttention`;
+  if (topology === 'decoder' && !causal) return `a decoder cannot work with ${name} attention that is not causal: a token would see the one it must predict; leave out causal: false, or use attention that is causal, such as multiHead`;
+  if (topology === 'encoder' && !bidirectional) return `an encoder cannot work with ${name} attention that is causal: its tokens see each other both ways; use attention that can do that, such as multiHead with causal: false and a mask that looks ahead`;
+  return undefined;
+}
+
+const article = (topology: Topology): string => (topology === 'encoder' ? 'an' : 'a');
+
 /**
- * Checks what no part of a decoder can see alone, by what the parts declare.
+ * Checks what no part of a stack can see alone, by what the parts declare.
  * @throws {CombinationError} naming both options and what would work.
  */
-export function checkDecoderCombination(parts: Combination & { readonly attention: AttentionVariant; readonly residual: ResidualVariant }): void {
-  if (!parts.attention.capabilities.causal) {
-    throw new CombinationError(`a decoder cannot work with ${parts.attention.name} attention that is not causal: a token would see the one it must predict; leave out causal: false, or use attention that is causal, such as multiHead`);
-  }
-  if (!parts.norm && parts.residual.norms) throw new CombinationError(`${parts.residual.name} residuals need a norm; give one, such as rmsNorm, or use reZero`);
-  const problem = combinationProblem(parts);
+export function checkCombination(topology: Topology, { crossAttention, ...parts }: Combination & {
+  readonly attention: AttentionVariant; readonly residual: ResidualVariant; readonly crossAttention?: AttentionVariant | undefined;
+}): void {
+  const crossProblem = crossAttention && (crossAttention.capabilities.cross
+    ? combinationProblem({ attention: crossAttention, residual: parts.residual, dropout: parts.dropout })
+    : `crossAttention cannot work with ${crossAttention.name} attention, which attends to its own sequence; use cross`);
+  const problem = topologyProblem(topology, parts.attention) ?? crossProblem
+    ?? (parts.norm ? undefined : parts.residual.norms ? `${parts.residual.name} residuals need a norm; give one, such as rmsNorm, or use reZero` : parts.embeddingNorm ? 'embeddingNorm needs a norm, and the model has none; give one, such as layerNorm, or leave out embeddingNorm' : undefined)
+    ?? combinationProblem(parts);
   if (problem !== undefined) throw new CombinationError(problem);
 }

@@ -75,9 +75,9 @@ describe.each(models)('%s', (_, config) => {
   });
 
   test('a shifted start gives the logits of those positions', async () => {
-    if (config === gpt) return expect(() => build(gpt).logits(tensor(sequence(4, 1), { shape: [1, 4] }), 6)).toThrow('a sequence of 4 from 6 needs 10');
+    if (config === gpt) return expect(() => build(gpt).logits(tensor(sequence(4, 1), { shape: [1, 4] }), { positions: 6 })).toThrow('a sequence of 4 from 6 needs 10');
     const model = build(config, { seed: 3 }), tokens = tensor(sequence(4, 1), { shape: [1, 4] });
-    const [here, there] = [await model.logits(tokens).data(reference()), await model.logits(tokens, 1000).data(reference())];
+    const [here, there] = [await model.logits(tokens).data(reference()), await model.logits(tokens, { positions: 1000 }).data(reference())];
     here.forEach((value, i) => expect(there[i]).toBeCloseTo(value, 4));
   });
 });

@@ -1,4 +1,12 @@
-export { Decoder, decoder, type DecoderOptions, type DropoutRates, type Initialisation } from './decoder.js';
+export { Decoder, decoder, type DecoderInput, type DecoderOptions } from './decoder.js';
+export { Encoder, encoder, type EmbedOptions, type EncoderInput, type EncoderOptions } from './encoder.js';
+export { EncoderDecoder, encoderDecoder, type CachedPairInput, type EncoderDecoderOptions, type PairInput } from './encoder-decoder.js';
+export type { ClassesHeadOptions, EncoderHead, EncoderHeadOptions, HeadTransformOptions, LanguageHeadOptions, Pooling, TokenClassesHeadOptions } from './encoder-heads.js';
+export type { VocabularyHead, VocabularyHeadOptions } from './vocabulary-head.js';
+export type { LayerStack, StackOptions } from './layer-stack.js';
+export type { DropoutRates, Initialisation } from './initialisation.js';
+export { documentPositions, type SequenceInput } from './sequence-input.js';
+export type { ParameterCounts } from './parameter-counts.js';
 export { CombinationError } from './combinations.js';
 export { ConfigError, closedObject, describeProblems, parseConfig } from './config-errors.js';
 export { catalogue, type CatalogueEntry, type PartKind } from './catalogue.js';

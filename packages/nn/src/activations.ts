@@ -16,7 +16,10 @@ export const reluSquared = (x: Tensor): Tensor => relu(x).square();
 /** x · σ(x), also called swish. */
 export const silu = (x: Tensor): Tensor => x.mul(x.sigmoid());
 
-export const activations = { gelu, geluTanh, relu, reluSquared, silu } as const;
+/** tanh x. */
+export const tanh = (x: Tensor): Tensor => x.tanh();
+
+export const activations = { gelu, geluTanh, relu, reluSquared, silu, tanh } as const;
 
 export type ActivationName = keyof typeof activations;
 export const activationNames = Object.keys(activations) as ActivationName[];

@@ -10,6 +10,7 @@ export function checkAttentionInput(name: string, capabilities: AttentionCapabil
     ['mask', capabilities.arbitraryMask, 'what it sees is part of what it is; use softmax attention'],
     ['keyPadding', capabilities.keyPadding ?? false, 'leave padding out of the batch, or use softmax attention'],
     ['segments', capabilities.packing, 'put one document in a row'],
+    ['prefix', capabilities.prefix ?? false, 'use causal softmax attention whose mask, if it has one, may look ahead'],
     ['cache', capabilities.cache, 'compute the whole sequence again, or use causal attention'],
   ] as const;
   for (const [use, allowed, otherwise] of uses) if (input[use] !== undefined && !allowed) throw new Error(`${name} attention takes no ${use}: ${otherwise}`);

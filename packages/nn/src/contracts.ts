@@ -71,6 +71,8 @@ export interface ResidualVariant extends Variant<'residual/1', ResidualSite, Res
 
 export interface FeedForwardSite {
   readonly width: number;
+  /** Which layer of its stack it is in, from 0. Absent: 0. */
+  readonly layer?: number;
   readonly bias: boolean;
   readonly dropout: number;
   readonly initializers: SiteInitializers;
@@ -131,6 +133,8 @@ export interface PositionalEncoding extends Module {
   scoreMod?(input: ScoreModInput): ScoreMod;
   /** Throws where heads of this width cannot be rotated. */
   checkHeadWidth?(headWidth: number): void;
+  /** Where layers differ: the encoding whose `rotate` and `scoreMod` act in a layer, from 0. Absent: this one acts in all. */
+  ofLayer?(layer: number): PositionalEncoding;
 }
 export interface PositionalVariant extends Variant<'positional/1', PositionalSite, PositionalEncoding> {
   /** The hooks that what it builds will have. */
@@ -159,8 +163,10 @@ export interface AttentionCapabilities {
   readonly scoreMod: boolean;
   /** Any mask may be given. */
   readonly arbitraryMask: boolean;
-  /** Several documents may share a row. */
+  /** Several documents may share a row: each then gives what it gives alone. */
   readonly packing: boolean;
+  /** The first tokens of a row may see each other both ways. Absent: no. */
+  readonly prefix?: boolean;
   /** Keys may be padding. Absent: no. */
   readonly keyPadding?: boolean;
   /** It can normalize what goes into its output projection (`innerNorm` of its site). */
@@ -196,8 +202,13 @@ export interface AttentionInput {
   readonly mask?: MaskMod | undefined;
   /** Capability `keyPadding`: bool [B, S], true where a key is padding. */
   readonly keyPadding?: Tensor | undefined;
-  /** Capability `packing`: the number of each token's document, i32 [B, T]; tokens see their own document alone. */
+  /**
+   * Capability `packing`: the number of each token's document, i32 [B, T]; tokens see their own document alone. A
+   * document's tokens stand together, and no two documents of a row have the same number.
+   */
   readonly segments?: Tensor | undefined;
+  /** Capability `prefix`: how many tokens of each row, the first ones, see each other both ways: i32 [B]. */
+  readonly prefix?: Tensor | undefined;
   /** Capability `cache`: what this layer remembers of the tokens before. */
   readonly cache?: LayerCache | undefined;
 }
@@ -206,6 +217,8 @@ export interface Attention extends Module {
   forward(input: AttentionInput): Tensor;
   /** Operations of the matrix products of a token's forward pass, where a token sees `keys` keys on average. */
   flopsPerToken(keys: number): number;
+  /** Capability `cross`: those of a token of the context, which are not in `flopsPerToken`. */
+  flopsPerContextToken?(): number;
 }
 export interface AttentionVariant extends Variant<'attention/1', AttentionSite, Attention> {
   readonly capabilities: AttentionCapabilities;
@@ -234,6 +247,8 @@ export interface LayerCache {
    * it must be there already.
    */
   state(name: string, state?: CacheState): Variable;
+  /** Whether it keeps a state of that name. */
+  has(name: string): boolean;
 }
 
 /**
@@ -248,10 +263,16 @@ export interface Cache {
   readonly maxLength?: number | undefined;
   /** Bytes it holds. */
   readonly bytes: number;
+  /** How many more tokens it takes, as far as the steps traced so far tell; Infinity where nothing limits it. */
+  readonly room: number;
   /** Makes room for `count` more tokens; the `start` to give to the step that computes them. @throws {RangeError} where they do not fit. */
   extend(count: number): Tensor;
   /** A layer's part, in the trace of a step with that `start`. */
   layer(name: string, start: Tensor): LayerCache;
+  /** Whether it can go back to its first `length` tokens. */
+  remembers(length: number): boolean;
+  /** In the trace of a step, before its layers: batch row b goes on from what row `rows[b]` (i32 [B]) stands for. */
+  reorder(rows: Tensor): void;
   /** Forgets all but the first `length` tokens. @throws {Error} where a state cannot go back that far. */
   trim(length: number): void;
   /** A copy of its contents, by name. */

@@ -6,11 +6,12 @@ export { Embedding } from './embedding.js';
 export { checkRate, dropout } from './dropout.js';
 export { dropPath } from './drop-path.js';
 export { isTraining, nextKey, recomputed, training, type TrainingOptions } from './training-scope.js';
-export { activationNames, activationOf, activations, gelu, geluTanh, relu, reluSquared, silu, type ActivationName } from './activations.js';
+export { activationNames, activationOf, activations, gelu, geluTanh, relu, reluSquared, silu, tanh, type ActivationName } from './activations.js';
 export { mlp, type MlpOptions } from './mlp.js';
 export { bilinearGlu, geglu, gegluTanh, glu, reglu, swiglu, type GatedOptions } from './gated.js';
 export { mixtureOfExperts, type MixtureOfExpertsOptions } from './mixture-of-experts.js';
 export { crossEntropy } from './loss.js';
+export { layerPattern, type LayerPatternOptions } from './layer-pattern.js';
 export { requireCount } from './require-count.js';
 export { checkAttentionInput } from './check-attention-input.js';
 export type {

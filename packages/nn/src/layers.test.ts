@@ -4,7 +4,7 @@ import { tensor, type Tensor } from '@ashlar/tensor';
 import { reference } from '@ashlar/tensor/reference';
 import { wasm } from '@ashlar/wasm';
 import {
-  Embedding, Linear, Module, Parameter, activationOf, bilinearGlu, crossEntropy, gelu, geluTanh, geglu, gegluTanh, glu, mlp, reglu, normalInitializer, relu, reluSquared, silu, swiglu,
+  Embedding, Linear, Module, Parameter, activationOf, bilinearGlu, crossEntropy, gelu, geluTanh, geglu, gegluTanh, glu, mlp, reglu, normalInitializer, relu, reluSquared, silu, tanh, swiglu,
   zerosInitializer, type ActivationName, type FeedForwardVariant,
 } from './index.js';
 
@@ -46,18 +46,19 @@ const scalarActivations: Record<ActivationName, (x: number) => number> = {
   relu: (x) => Math.max(x, 0),
   reluSquared: (x) => Math.max(x, 0) ** 2,
   silu: (x) => x / (1 + Math.exp(-x)),
+  tanh: (x) => 1 - 2 / (1 + Math.exp(2 * x)),
 };
 
 describe('activations', () => {
   const points = [-6, -2.5, -1, -0.1, 0, 0.3, 1, 2.2, 7];
-  test.each([['gelu', gelu], ['geluTanh', geluTanh], ['relu', relu], ['reluSquared', reluSquared], ['silu', silu]] as const)('%s', async (name, f) => {
+  test.each([['gelu', gelu], ['geluTanh', geluTanh], ['relu', relu], ['reluSquared', reluSquared], ['silu', silu], ['tanh', tanh]] as const)('%s', async (name, f) => {
     await expectClose(f(tensor(points)), points.map(scalarActivations[name]));
     const smooth = tensor(points.filter((point) => point !== 0));
     expect(worstDerivative(await finiteDifferences({ f: (x) => f(x!).square().sum(), inputs: [smooth], device: reference() })).error).toBeLessThan(1e-5);
     expect(activationOf('test', name)).toBe(f);
   });
   test('an unknown one is refused', () => {
-    expect(() => mlp({ activation: 'swish' as ActivationName })).toThrow('mlp: activation must be gelu, geluTanh, relu, reluSquared, silu, got "swish"');
+    expect(() => mlp({ activation: 'swish' as ActivationName })).toThrow('mlp: activation must be gelu, geluTanh, relu, reluSquared, silu, tanh, got "swish"');
   });
 });
 

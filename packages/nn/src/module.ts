@@ -27,11 +27,11 @@ export abstract class Module {
   /** Number of elements of all parameters, shared ones counted once. */
   get parameterCount(): number { return this.parameters().reduce((sum, parameter) => sum + parameter.size, 0); }
 
-  /** Names all parameters and gives them their first values, from the seed and their names. */
-  initialize(seed: number): void { initialize(this.namedParameters(), seed); }
-
-  /** Names all parameters by their paths and leaves their values. */
-  nameParameters(): void { for (const [name, parameter] of this.namedParameters()) parameter.name = name; }
+  /** Names all parameters by their paths and gives them their first values, from the seed and their names; `none`: leaves their values. */
+  initialize(seed: number | 'none'): void {
+    if (seed !== 'none') initialize(this.namedParameters(), seed);
+    else for (const [name, parameter] of this.namedParameters()) parameter.name = name;
+  }
 
   /**
    * Writes every parameter by its path, in the f32 host form.

@@ -40,6 +40,7 @@ export class Variable {
   readonly dtype: DType;
   /** For error messages and files; whoever owns the variable may give it a better one. */
   name: string;
+  /** Absent where it is on a device, or where nothing was written yet: it is zeros then, and takes no memory. */
   #host: TypedArray | undefined;
   #storage: Storage | undefined;
 
@@ -48,8 +49,8 @@ export class Variable {
     this.shape = shape;
     this.dtype = dtype;
     this.name = options.name ?? 'variable';
-    this.#host = data ?? hostArray(dtype, sizeOf(shape));
-    this.#check(this.#host);
+    if (data) this.#check(data);
+    this.#host = data;
   }
 
   get size(): number { return sizeOf(this.shape); }
@@ -61,7 +62,7 @@ export class Variable {
   get node(): Node {
     const scope = currentScope();
     if (scope) return scope.read(this);
-    return this.#storage ? leaf({ kind: 'storage', storage: this.#storage }, this.shape, this.dtype) : leaf({ kind: 'data', data: this.#host!.slice() }, this.shape, this.dtype);
+    return this.#storage ? leaf({ kind: 'storage', storage: this.#storage }, this.shape, this.dtype) : leaf({ kind: 'data', data: this.#onHost().slice() }, this.shape, this.dtype);
   }
 
   /** Records its new value in the trace under way. */
@@ -76,7 +77,7 @@ export class Variable {
   on(device: Device): Storage {
     if (!this.#storage) {
       this.#storage = device.allocate(this.dtype, this.size);
-      this.#storage.write(this.#host!);
+      this.#storage.write(this.#onHost());
       this.#host = undefined;
     } else if (this.#storage.device !== device) {
       throw new Error(`${this.name} lives on ${this.#storage.device.description}; bring it back first: await variable.toHost()`);
@@ -93,7 +94,7 @@ export class Variable {
 
   /** A copy of its contents, in the dtype's host form. */
   async read(): Promise<TypedArray> {
-    return this.#storage ? this.#storage.read() : this.#host!.slice();
+    return this.#storage ? this.#storage.read() : this.#onHost().slice();
   }
 
   /** Its contents as numbers. */
@@ -113,6 +114,8 @@ export class Variable {
     this.#storage = undefined;
     this.#host = hostArray(this.dtype, 0);
   }
+
+  #onHost(): TypedArray { return (this.#host ??= hostArray(this.dtype, this.size)); }
 
   #check(data: TypedArray): void {
     const expected = hostArray(this.dtype, 0).constructor;
