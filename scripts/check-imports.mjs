@@ -88,7 +88,7 @@ export function repositoryProblems(root) {
       if (!existsSync(join(folder, 'package.json'))) continue;
       if (group === 'packages' && !(name in mayImport)) problems.push(`packages/${name}: has no row in scripts/check-imports.mjs`);
       const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-      for (const path of sources(join(folder, 'src'))) {
+      for (const path of [...sources(join(folder, 'src')), ...sources(join(folder, 'bench'))]) {
         const file = relative(folder, path).split(sep).join('/');
         problems.push(...importProblems({ group, name, file, source: readFileSync(path, 'utf8'), manifest }));
       }

@@ -10,15 +10,30 @@ const wholeNumber = (least: number) => (text: string): number => {
   return value;
 };
 
-const program = new Command('bench').description('Measures Ashlar, and its peers beside it.');
+const gathered = (value: string, before: readonly string[]): string[] => [...before, value];
 
-/** A command that runs on a device of ours. */
-const onDevice = (name: string, description: string): Command => program.command(name)
-  .description(description)
+const program = new Command('bench').description('Measures Ashlar, and its peers beside it.').enablePositionalOptions();
+
+/** Adds what says on which device to run. */
+const withDevice = (command: Command): Command => command
   .addOption(new Option('--device <device>', 'where to run').choices(['wasm', 'webgpu']).default('wasm'))
   .addOption(new Option('--adapter <adapter>', 'the WebGPU adapter, for us and for peers').choices(adapterChoices).default('auto'))
   .option('--threads <n>', 'threads of the wasm device (default: all cores)', wholeNumber(1))
   .option('--json', 'print JSON alone');
+const onDevice = (name: string, description: string): Command => withDevice(program.command(name).description(description));
+
+withDevice(program)
+  .argument('[what...]', 'suites or benchmarks; `bench list` tells them')
+  .option('--set <parameter=values>', 'other values of a parameter, with commas between (again for more)', gathered, [])
+  .option('--package <folder>', 'run the benchmarks of this package instead of those of the repository (again for more)', gathered, [])
+  .option('--rounds <n>', 'timed rounds of each case', wholeNumber(2), 9)
+  .option('--round-ms <ms>', 'wanted length of a round', wholeNumber(1), 100)
+  .option('--budget <seconds>', 'most time for the rounds of one case, two rounds excepted', wholeNumber(1), 20)
+  .option('--save [folder]', 'store each suite as JSON; without a folder, in results/')
+  .action(async (what: string[], options) => {
+    if (what.length === 0) program.help({ error: true });
+    return (await import('./harness/command.js')).runBenchmarks(what, options);
+  });
 
 onDevice('r0', 'one training step of a small GPT, checked before it is timed')
   .option('--peers <peers>', `all, none, or names with commas between: ${peerNames.join(', ')}`, 'none')
@@ -73,6 +88,11 @@ onDevice('recall', 'what mixers reach in multi-query associative recall, beside 
   .option('--rate <rate>', 'peak of the learning rate', Number, 1e-3)
   .option('--seed <n>', 'of weights, examples and their order', wholeNumber(0), 0)
   .action(async (options) => (await import('./recall/command.js')).runRecall(options));
+
+program.command('list')
+  .description('every benchmark, with its parameters')
+  .option('--package <folder>', 'look in this package instead of in the repository (again for more)', gathered, [])
+  .action(async (options) => (await import('./harness/command.js')).listBenchmarks(options.package));
 
 program.command('setup')
   .description('install what some peers run best on: a newer Node')

@@ -1,10 +1,11 @@
 /**
- * What takes part in a race of R0, and how harness and contestant talk. A contestant is a child process; it reads one
- * JSON command a line on stdin and answers on stdout with lines of `@bench ` and a JSON message. Other output is ignored.
+ * What takes part in a race of R0, and what harness and contestant say to each other (`harness/conversation.ts`).
  *
  * It first trains `gateSteps` steps from the weights of R0 and reports what it got (`ready`); then it waits for
  * commands: `{ command: 'time', steps }` → `timed`, `{ command: 'finish' }` → `finished`, after which it ends by itself.
  */
+
+import type { Launch } from './harness/conversation.js';
 
 /** Steps trained and compared before any time is taken; they are the warm-up as well. */
 export const gateSteps = 5;
@@ -41,21 +42,7 @@ export interface FinishedMessage {
   readonly figures?: Readonly<Record<string, number>>;
 }
 
-export interface FailedMessage { readonly event: 'failed'; readonly message: string }
-
-export type Message = ReadyMessage | TimedMessage | FinishedMessage | FailedMessage;
 export type Command = { readonly command: 'time'; readonly steps: number } | { readonly command: 'finish' };
-
-export const messagePrefix = '@bench ';
-
-/** One way to start a contestant. */
-export interface Launch {
-  /** Tells this way from the contestant's other ways. */
-  readonly label: string;
-  readonly command: string;
-  readonly args: readonly string[];
-  readonly environment: Readonly<Record<string, string>>;
-}
 
 /** A contestant and the ways to start it; where there are several, the fastest one is timed and the others are named. */
 export interface Entrant {

@@ -1,6 +1,7 @@
 /** The contestant's side of the conversation, for contestants written in JavaScript. */
 import { createInterface } from 'node:readline';
-import { distinctBatches, gateSteps, messagePrefix, type About, type Command, type Evidence, type Message } from './contestant.js';
+import { distinctBatches, gateSteps, type About, type Command, type Evidence } from './contestant.js';
+import { failure, send } from './harness/conversation.js';
 import { r0Batch, type R0Batch } from './r0/batches.js';
 
 /** R0 in some engine, with the weights of R0 in place. */
@@ -23,8 +24,6 @@ export interface StepResult {
   dispose?(): void;
 }
 
-const send = (message: Message): void => { process.stdout.write(`${messagePrefix}${JSON.stringify(message)}\n`); };
-
 /** Trains the gate's steps, reports, then obeys commands until `finish` or the end of stdin. */
 export async function serve(start: () => Promise<Training>): Promise<void> {
   let training: Training | undefined;
@@ -32,7 +31,7 @@ export async function serve(start: () => Promise<Training>): Promise<void> {
     training = await start();
     await obey(training);
   } catch (error) {
-    send({ event: 'failed', message: error instanceof Error ? `${error.name}: ${error.message}` : String(error) });
+    send({ event: 'failed', message: failure(error) });
     process.exitCode = 1;
   } finally {
     await training?.close?.();

@@ -1,7 +1,7 @@
 /** `bench attention`: masks and score functions beside causal attention. */
 import type { DeviceOptions } from '../own/device-options.js';
 import { openDevice } from '../own/open-device.js';
-import { describeMachine } from '../report/machine.js';
+import { describeMachine } from '../harness/machine.js';
 import { attentionCases } from './cases.js';
 import { measureAttention, type AttentionTime } from './measure.js';
 

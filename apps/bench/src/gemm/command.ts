@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { adapterNamed, type DeviceOptions } from '../own/device-options.js';
 import { openDevice } from '../own/open-device.js';
-import { describeMachine } from '../report/machine.js';
+import { describeMachine } from '../harness/machine.js';
 import { fmaRate } from './fma-loop.js';
 import { shaderFmaRate } from './fma-shader.js';
 import { timeGemm, type GemmResult } from './product.js';

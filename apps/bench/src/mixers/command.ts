@@ -1,7 +1,7 @@
 /** `bench mixers`: how time and state of mixing layers grow with the length. */
 import type { DeviceOptions } from '../own/device-options.js';
 import { openDevice } from '../own/open-device.js';
-import { describeMachine } from '../report/machine.js';
+import { describeMachine } from '../harness/machine.js';
 import { mixerCases, width } from './cases.js';
 import { measureMixer, type MixerTime } from './measure.js';
 

@@ -1,4 +1,6 @@
 /** How the commands name a device. */
+import { availableParallelism } from 'node:os';
+
 export const adapterChoices = ['auto', 'hardware', 'software', 'swiftshader'] as const;
 export type AdapterName = (typeof adapterChoices)[number];
 
@@ -22,3 +24,6 @@ export function checkDeviceOptions({ device, adapter, threads }: DeviceOptions):
   adapterNamed(adapter);
   if (device !== 'wasm' && threads !== undefined) throw new Error(`--threads is for the wasm device, got --device ${device}: leave it out`);
 }
+
+/** Threads that computations on the processor may use. */
+export const threadsOf = ({ threads }: DeviceOptions): number => threads ?? availableParallelism();

@@ -1,6 +1,7 @@
 /** All peers of R0, by name. */
 import { fileURLToPath } from 'node:url';
-import type { Entrant, Launch } from '../contestant.js';
+import type { Entrant } from '../contestant.js';
+import type { Launch } from '../harness/conversation.js';
 import { newerNode } from './newer-node.js';
 import { defaultPythons, findPython, pytorch } from './pytorch.js';
 

@@ -3,7 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Entrant, Launch } from '../contestant.js';
+import type { Entrant } from '../contestant.js';
+import type { Launch } from '../harness/conversation.js';
 
 const script = fileURLToPath(new URL('../../python/r0.py', import.meta.url));
 

@@ -1,12 +1,10 @@
 /** `bench r0`: the race, and its report. */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { choosePeers } from '../peers/catalogue.js';
 import { checkDeviceOptions, type DeviceOptions } from '../own/device-options.js';
 import { ownEntrant } from '../own/entrant.js';
 import { race } from '../race/race.js';
-import { describeMachine, machineSlug } from '../report/machine.js';
+import { describeMachine } from '../harness/machine.js';
+import { resultFile, storeResult } from '../harness/store.js';
 import { renderR0, reportR0 } from '../report/r0-report.js';
 
 export interface R0Options extends DeviceOptions {
@@ -38,15 +36,7 @@ export async function runR0(options: R0Options): Promise<void> {
   if (progress) process.stderr.write('\r\x1b[K');
 
   const report = reportR0(options.device, outcomes, machine);
-  const json = `${JSON.stringify(report, null, 2)}\n`;
-  process.stdout.write(options.json ? json : `${renderR0(report)}\n`);
-  if (options.save !== undefined) {
-    const file = options.save === true
-      ? join(fileURLToPath(new URL('../../results', import.meta.url)), `r0-${options.device}-${machineSlug(machine)}.json`)
-      : options.save;
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, json);
-    process.stderr.write(`stored as ${file}\n`);
-  }
+  process.stdout.write(`${options.json ? JSON.stringify(report, null, 2) : renderR0(report)}\n`);
+  if (options.save !== undefined) storeResult(options.save === true ? resultFile('r0', options.device, machine) : options.save, report);
   if (outcomes.some(({ status }) => status !== 'timed')) process.exitCode = 1;
 }

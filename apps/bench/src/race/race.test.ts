@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { gateSteps, type Entrant, type Launch } from '../contestant.js';
+import { gateSteps, type Entrant } from '../contestant.js';
+import type { Launch } from '../harness/conversation.js';
 import { r0Expected } from '../r0/expected.js';
 import { findPython, defaultPythons, pytorch } from '../peers/pytorch.js';
 import { race, type RaceOptions } from './race.js';

@@ -1,8 +1,9 @@
 /** A race: every entrant is checked, then all who passed are timed in turns, so that they meet the same machine. */
-import type { About, Entrant, Evidence, Launch } from '../contestant.js';
+import type { About, Entrant, Evidence } from '../contestant.js';
+import type { Launch } from '../harness/conversation.js';
+import { summarize, type Summary } from '../harness/summary.js';
 import { objections } from '../r0/gate.js';
-import { startContestant, type Contestant } from './process.js';
-import { summarize, type Summary } from './summary.js';
+import { startContestant, type Contestant } from './contestant-process.js';
 
 export interface RaceOptions {
   /** Rounds timed for each entrant, at least 2. */

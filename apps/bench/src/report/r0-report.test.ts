@@ -1,12 +1,12 @@
 import { expect, it } from 'vitest';
 import type { Outcome } from '../race/race.js';
-import { machineSlug, type Machine } from './machine.js';
+import { machineSlug, type Machine } from '../harness/machine.js';
 import { renderR0, reportR0, throughput } from './r0-report.js';
 
 const machine: Machine = { cpu: 'Some CPU(R) X1 @ 3.00GHz', cores: 2, memoryBytes: 8e9, freeMemoryBytes: 4e9, system: 'linux', node: '20.20.2', load: 0.1 };
 const timed = (name: string, median: number, figures?: Record<string, number>): Outcome => ({
   status: 'timed', name, title: `The ${name}`, launch: 'plain', about: { version: '1' }, evidence: { losses: [], gradientNorms: [], parameterNorm: 0 },
-  firstStepMs: 1500, msPerStep: { median, least: median - 1, most: median + 1, count: 3 }, stepsPerRound: 5, peakRssBytes: 1e8, others: [{ label: 'other', msPerStep: 99 }],
+  firstStepMs: 1500, msPerStep: { median, low: median - 1, high: median + 1, least: median - 1, most: median + 1, count: 3 }, stepsPerRound: 5, peakRssBytes: 1e8, others: [{ label: 'other', msPerStep: 99 }],
   ...(figures && { figures }),
 });
 const wrong: Outcome = { status: 'wrong', name: 'tfjs-wasm', title: 'The mutant', reasons: ['loss of step 1: expected 4, got 5'] };

@@ -3,7 +3,7 @@ import { gateSteps } from '../contestant.js';
 import { r0Flops, tokensPerStep } from '../r0/definition.js';
 import { tolerance } from '../r0/gate.js';
 import type { Outcome } from '../race/race.js';
-import type { Machine } from './machine.js';
+import { machineLine, type Machine } from '../harness/machine.js';
 
 export const ownName = 'ashlar';
 
@@ -80,8 +80,7 @@ export function renderR0({ device, outcomes, machine, peakBytes, plannedPeakByte
     '',
     `Each contestant first trained ${gateSteps} steps whose losses are within ${tolerance.loss} of the float64 baseline, gradient norms within ${tolerance.gradientNorm} and parameter norm within ${tolerance.parameterNorm} of it. Times are medians of interleaved rounds that end with the last update made.`,
     '',
-    `${machine.cpu}, ${machine.cores} cores, ${megabytes(machine.memoryBytes)} memory, ${machine.system}, Node ${machine.node}, load ${machine.load} before the run.`,
+    machineLine(machine),
   );
-  if (machine.load > machine.cores / 4) lines.push('', 'The machine was busy with other work: only the ratios between contestants mean something, and those roughly.');
   return lines.join('\n');
 }
