@@ -57,6 +57,9 @@ export class Decoder extends LayerStack {
     this.initialize(options.seed ?? 0);
   }
 
+  /** Whether `cachedLogits` works: the attention keeps a cache. */
+  get keepsCache(): boolean { return this.#uncached === undefined; }
+
   /**
    * Logits of the next token: tokens [B, T] (i32) give [B, T, V].
    * @throws {RangeError} where T is greater than maxLength. @throws {Error} where the attention does not take what is given.
