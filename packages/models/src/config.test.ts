@@ -77,7 +77,7 @@ describe('combinations that cannot work name both sides', () => {
 });
 
 const headsTried = { heads: [4], headWidth: [6] }, maskTried = { mask: [{ type: 'slidingWindow', windowKeys: 2 }, ['causal', { type: 'blockLocal', size: 3 }]] };
-const plainSoftmaxTried = { bias: [true], scale: [0.1], softcap: [0.5], sinks: [true], gate: ['perHead', 'perElement'] }, softmaxTried = { ...plainSoftmaxTried, queryKeyNorm: ['fullWidth'], normEpsilon: [0.5] };
+const plainSoftmaxTried = { bias: [true], outputBias: [true], scale: [0.1], softcap: [0.5], sinks: [true], gate: ['perHead', 'perElement'] }, softmaxTried = { ...plainSoftmaxTried, queryKeyNorm: ['fullWidth'], normEpsilon: [0.5] };
 
 /** Values of each option, by part, that differ from its default. */
 const tried: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>>>> = {

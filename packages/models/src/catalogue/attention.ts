@@ -2,7 +2,7 @@ import { bigBird, cross, grouped, latent, longformer, multiHead, perLayer, topK,
 import type { AttentionVariant } from '@ashlar/nn';
 import { z } from 'zod';
 import { entriesSchema } from './entries-schema.js';
-import { bias, count, entriesOf, epsilon } from './entry.js';
+import { bias, count, entriesOf, epsilon, type AnyEntry } from './entry.js';
 import { maskOf, maskSchema, type MaskConfig } from './mask.js';
 import { mixers } from './mixer.js';
 
@@ -11,6 +11,7 @@ const attention = entriesOf<AttentionVariant>();
 /** Options of every attention over a softmax of scores. */
 const softmax = {
   bias,
+  outputBias: z.boolean().optional().describe('Of the output projection; default: as the others.'),
   scale: z.number().gt(0).optional().describe('Factor of the scores; default 1/√D.'),
   softcap: z.number().gt(0).optional().describe('No scaled score beyond ±softcap; default none.'),
   sinks: z.boolean().optional().describe('A learned score a head for a key of value 0; default false.'),
@@ -76,24 +77,20 @@ const ofOneLayer = {
   ...mixers,
 } as const;
 
-const variantSchema = entriesSchema(ofOneLayer) as unknown as z.ZodType<AttentionConfig>;
+const perLayerOf = (entries: Readonly<Record<string, AnyEntry<AttentionVariant>>>) => attention({
+  summary: 'Another attention for each layer, by a pattern such as LLLG', formula: 'variants[order[layer mod length of order]]', paper: 'arXiv 2004.05150',
+  options: {
+    order: z.string().min(1).describe('A letter a layer, from the first.'),
+    variants: z.record(z.string().length(1), entriesSchema(entries) as unknown as z.ZodType<AttentionConfig>).describe('What the letters stand for.'),
+    overrides: z.record(z.string(), z.string().length(1)).optional().describe('Letters of single layers, by their number from 0.'),
+    repeat: z.boolean().optional().describe('Whether the order begins again where it ends; default true.'),
+  },
+  example: { order: 'LG', variants: { L: { type: 'multiHead', heads: 2, mask: { type: 'slidingWindow', windowKeys: 2 } }, G: { type: 'multiHead', heads: 2 } } },
+  create: ({ variants, ...options }) => perLayer({ ...options, variants: Object.fromEntries(Object.entries(variants).map(([letter, { type, ...of }]) => [letter, entries[type]!.create(of)])) }),
+});
 
-function variantOf({ type, ...options }: AttentionConfig): AttentionVariant {
-  const entries = ofOneLayer as unknown as Record<string, { create(options: object): AttentionVariant }>;
-  return entries[type]!.create(options);
-}
-
-export const attentions = {
-  ...ofOneLayer,
-  perLayer: attention({
-    summary: 'Another attention for each layer, by a pattern such as LLLG', formula: 'variants[order[layer mod length of order]]', paper: 'arXiv 2004.05150',
-    options: {
-      order: z.string().min(1).describe('A letter a layer, from the first.'),
-      variants: z.record(z.string().length(1), variantSchema).describe('What the letters stand for.'),
-      overrides: z.record(z.string(), z.string().length(1)).optional().describe('Letters of single layers, by their number from 0.'),
-      repeat: z.boolean().optional().describe('Whether the order begins again where it ends; default true.'),
-    },
-    example: { order: 'LG', variants: { L: { type: 'multiHead', heads: 2, mask: { type: 'slidingWindow', windowKeys: 2 } }, G: { type: 'multiHead', heads: 2 } } },
-    create: ({ variants, ...options }) => perLayer({ ...options, variants: Object.fromEntries(Object.entries(variants).map(([letter, variant]) => [letter, variantOf(variant)])) }),
-  }),
-} as const;
+/** Every attention of the catalogue, and others, which patterns of layers may then have too. */
+export const attentionsWith = (others: Readonly<Record<string, AnyEntry<AttentionVariant>>>) => {
+  const entries = { ...ofOneLayer, ...others };
+  return { ...entries, perLayer: perLayerOf(entries) } as const;
+};

@@ -13,7 +13,10 @@ export interface CatalogueEntry<Shape extends z.ZodRawShape, Part> {
   create(options: z.output<z.ZodObject<Shape>>): Part;
 }
 
-/** Types an entry by its schema. */
+/** An entry, with the schema of its options forgotten. */
+export type AnyEntry<Part> = CatalogueEntry<z.ZodRawShape, Part>;
+
+/** Types an entry by its schema: `entriesOf<AttentionVariant>()({ summary, …, create })`. */
 export const entriesOf = <Part>() => <Shape extends z.ZodRawShape>(one: CatalogueEntry<Shape, Part>): CatalogueEntry<Shape, Part> => one;
 
 export const count = () => z.int().min(1);
