@@ -1,0 +1,64 @@
+import type { Tokenizer } from '@ashlar/text';
+
+const replacement = '\uFFFD';
+/** Tokens that one character may take, at most. */
+const longestCharacter = 4;
+
+/**
+ * The text of tokens as they come: a piece is held back while it ends inside a character. A token is read together with those
+ * before it, as tokenizers may write a word otherwise where it begins a text; `before` are the tokens of the text so far.
+ */
+export async function* decoded<R>(tokens: AsyncGenerator<number, R>, tokenizer: Tokenizer, before: ArrayLike<number> = []): AsyncGenerator<string, R> {
+  let known = Array.from(before).slice(-longestCharacter), pending: number[] = [];
+  const piece = (): string => tokenizer.decode([...known, ...pending]).slice(tokenizer.decode(known).length);
+  try {
+    for (;;) {
+      const { value, done } = await tokens.next();
+      if (done) {
+        if (pending.length > 0) yield piece();
+        return value;
+      }
+      pending.push(value);
+      const text = piece();
+      if (text === '' || (text.endsWith(replacement) && pending.length < longestCharacter)) continue;
+      known = pending;
+      pending = [];
+      yield text;
+    }
+  } finally {
+    await tokens.return(undefined as never);
+  }
+}
+
+/** The text up to the first of the stop sequences, without it; a piece is held back while it may be the beginning of one. Then `stop`, or how the text ended. */
+export async function* untilStop<R>(pieces: AsyncGenerator<string, R>, stops: readonly string[]): AsyncGenerator<string, R | 'stop'> {
+  if (stops.includes('')) throw new RangeError('generate: a stop sequence must hold at least one character');
+  let held = '';
+  try {
+    for (;;) {
+      const { value, done } = await pieces.next();
+      if (done) {
+        if (held !== '') yield held;
+        return value;
+      }
+      held += value;
+      const at = Math.min(...stops.map((stop) => held.indexOf(stop)).filter((index) => index >= 0));
+      if (at < Infinity) {
+        if (at > 0) yield held.slice(0, at);
+        return 'stop';
+      }
+      const kept = longestBeginning(held, stops);
+      if (kept < held.length) yield held.slice(0, held.length - kept);
+      held = held.slice(held.length - kept);
+    }
+  } finally {
+    await pieces.return(undefined as never);
+  }
+}
+
+/** The length of the longest end of the text with which a stop sequence begins. */
+function longestBeginning(text: string, stops: readonly string[]): number {
+  let longest = 0;
+  for (const stop of stops) for (let count = Math.min(stop.length - 1, text.length); count > longest; count--) if (text.endsWith(stop.slice(0, count))) longest = count;
+  return longest;
+}
