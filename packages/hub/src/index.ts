@@ -1,7 +1,11 @@
-export { maximumHeaderBytes, SafetensorsError, type HostTensor, type StoredDType, type StoredTensor } from './safetensors-format.js';
+export { maximumHeaderBytes, SafetensorsError, type HostTensor, type StoredDType, type StoredTensor, type WritableTensor } from './safetensors-format.js';
 export { readSafetensors, safetensorsReader, type ByteSource, type Safetensors, type SafetensorsReader } from './safetensors-reader.js';
 export { safetensorsBytes, safetensorsChunks, type Metadata, type NamedTensors } from './safetensors-writer.js';
-export { describeHuggingFaceConfig, HuggingFaceConfigError, type Activation, type DecoderDescription } from './hugging-face-config.js';
-export { tensorSources, type TensorRole, type TensorSource } from './hugging-face-tensors.js';
-export { huggingFaceWeights, type TensorFiles } from './hugging-face-weights.js';
-export { decoderConfig, decoderFromHuggingFace, parameterPlace, parametersOf, type ParameterPlace } from './hugging-face-decoder.js';
+export type { FloatStorage } from './float-storage.js';
+export { HuggingFaceConfigError } from './config-keys.js';
+export { families } from './families.js';
+export type { Family } from './families/family.js';
+export { readHuggingFaceConfig, writeHuggingFaceConfig, type DescribedModel, type SpecialTokens } from './hugging-face-config.js';
+export { huggingFaceFiles, modelFromHuggingFace, type HuggingFaceFiles, type HuggingFaceModel, type PretrainedModel } from './pretrained-model.js';
+export { tensorPlaces, type ModulePair, type ParameterShapes, type TensorPlace, type TensorTable } from './tensor-table.js';
+export { readParameters, storedTensors, type ParameterValues, type TensorFiles } from './tensor-transfer.js';

@@ -1,3 +1,3 @@
 export { openSafetensors, readSafetensorsFile, writeSafetensors, type SafetensorsFile } from './node/safetensors-file.js';
-export { readHuggingFaceFolder, type HuggingFaceModel } from './node/hugging-face-folder.js';
-export { loadHuggingFace } from './node/load-hugging-face.js';
+export { openTensorFolder, type TensorFolder } from './node/tensor-folder.js';
+export { loadHuggingFace, saveHuggingFace, type SaveHuggingFaceOptions } from './node/hugging-face-folder.js';

@@ -1,5 +1,5 @@
 import type { TypedArray } from '@ashlar/tensor';
-import { SafetensorsError, type HostTensor, type StoredDType } from './safetensors-format.js';
+import { SafetensorsError, type StoredDType, type WritableTensor } from './safetensors-format.js';
 
 /**
  * A new typed array of `size` elements for a stored dtype, from the bytes that `read` puts into the array it is given.
@@ -49,13 +49,14 @@ function truths(bytes: Uint8Array, fail: (problem: string) => SafetensorsError):
 const storedAs = {
   f32: { dtype: 'F32', array: Float32Array },
   f16: { dtype: 'F16', array: Uint16Array },
+  bf16: { dtype: 'BF16', array: Uint16Array },
   i32: { dtype: 'I32', array: Int32Array },
   u32: { dtype: 'U32', array: Uint32Array },
   bool: { dtype: 'BOOL', array: Uint32Array },
 } as const;
 
 /** The dtype that a tensor is stored with, once its data are known to fit its dtype and shape. */
-export function checkedDType({ dtype, shape, data }: HostTensor, fail: (problem: string) => SafetensorsError): StoredDType {
+export function checkedDType({ dtype, shape, data }: WritableTensor, fail: (problem: string) => SafetensorsError): StoredDType {
   if (!Object.hasOwn(storedAs, dtype)) throw fail(`dtype must be one of ${Object.keys(storedAs).join(', ')}, got ${JSON.stringify(dtype)}`);
   const { array, dtype: stored } = storedAs[dtype];
   if (!(data instanceof array)) throw fail(`${dtype} data must be a ${array.name}, got a ${(data as object).constructor.name}`);
@@ -67,7 +68,7 @@ export function checkedDType({ dtype, shape, data }: HostTensor, fail: (problem:
 }
 
 /** The bytes that a tensor is stored as. */
-export function storedBytes({ dtype, data }: HostTensor, fail: (problem: string) => SafetensorsError): Uint8Array {
+export function storedBytes({ dtype, data }: WritableTensor, fail: (problem: string) => SafetensorsError): Uint8Array {
   if (dtype !== 'bool') return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   const wrong = data.findIndex((value) => value > 1);
   if (wrong >= 0) throw fail(`element ${wrong} of a bool must be 0 or 1, got ${data[wrong]}`);

@@ -34,6 +34,9 @@ export interface HostTensor {
   readonly data: TypedArray;
 }
 
+/** A tensor as it may be written; bf16 data are bit patterns. */
+export type WritableTensor = HostTensor | { readonly dtype: 'bf16'; readonly shape: readonly number[]; readonly data: Uint16Array };
+
 /** What a file's header says of one tensor. */
 export interface StoredTensor {
   readonly dtype: StoredDType;

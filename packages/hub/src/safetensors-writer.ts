@@ -1,8 +1,8 @@
 import { checkedDType, storedBytes } from './safetensors-elements.js';
-import { maximumHeaderBytes, prefixBytes, SafetensorsError, storedDTypes, type HostTensor } from './safetensors-format.js';
+import { maximumHeaderBytes, prefixBytes, SafetensorsError, storedDTypes, type WritableTensor } from './safetensors-format.js';
 
 /** Tensors by name. */
-export type NamedTensors = ReadonlyMap<string, HostTensor> | Readonly<Record<string, HostTensor>>;
+export type NamedTensors = ReadonlyMap<string, WritableTensor> | Readonly<Record<string, WritableTensor>>;
 
 /** Strings by name. */
 export type Metadata = ReadonlyMap<string, string> | Readonly<Record<string, string>>;

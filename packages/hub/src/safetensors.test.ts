@@ -158,7 +158,7 @@ describe('writing', () => {
     ['a size that differs', { w: f32([2, 2], new Float32Array(3)) }, 'tensor "w": shape [2, 2] has 4 elements, the data 3'],
     ['the wrong array', { w: f32([1], new Int32Array(1)) }, 'f32 data must be a Float32Array, got a Int32Array'],
     ['a broken shape', { w: f32([-1, -1], new Float32Array(1)) }, 'shape [-1, -1] must hold whole numbers from 0'],
-    ['an unknown dtype', { w: { ...f32([1], new Float32Array(1)), dtype: 'f64' as 'f32' } }, 'dtype must be one of f32, f16, i32, u32, bool, got "f64"'],
+    ['an unknown dtype', { w: { ...f32([1], new Float32Array(1)), dtype: 'f64' as 'f32' } }, 'dtype must be one of f32, f16, bf16, i32, u32, bool, got "f64"'],
     ['a bool of 2', { w: { dtype: 'bool', shape: [2], data: Uint32Array.of(1, 2) } }, 'element 1 of a bool must be 0 or 1, got 2'],
     ['the name of the metadata', { ['__metadata__']: f32([1], new Float32Array(1)) }, 'keeps this name'],
     ['half a character as name', { '\ud800': f32([1], new Float32Array(1)) }, 'well-formed Unicode'],

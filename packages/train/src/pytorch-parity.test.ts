@@ -6,7 +6,7 @@ import { gradients, jit, read, tensor, type Device, type Tensor } from '@ashlar/
 import { reference } from '@ashlar/tensor/reference';
 import { wasm } from '@ashlar/wasm';
 import { webgpu } from '@ashlar/webgpu-node';
-import { describeHuggingFaceConfig, huggingFaceWeights, parametersOf } from '@ashlar/hub';
+import { families, readParameters } from '@ashlar/hub';
 import { loadHuggingFace, readSafetensorsFile } from '@ashlar/hub/node';
 import { adamW } from '@ashlar/optim';
 import { trainStep } from './index.js';
@@ -18,22 +18,21 @@ const devices: readonly [name: string, make: () => Device | Promise<Device>, tim
   ['webgpu', () => webgpu({ adapter: 'swiftshader' }), 120_000],
 ];
 
-function recorded(family: string) {
-  const folder = fileURLToPath(new URL(`../../hub/fixtures/${family}/`, import.meta.url));
+function recorded(fixture: string) {
+  const folder = fileURLToPath(new URL(`../../hub/fixtures/${fixture}/`, import.meta.url));
   const json = (name: string) => JSON.parse(readFileSync(`${folder}${name}`, 'utf8')) as Record<string, unknown>;
   const { tensors } = readSafetensorsFile(`${folder}ref.safetensors`);
   const of = (name: string) => tensors.get(name)!;
-  const description = describeHuggingFaceConfig(json('config.json'));
-  const gradientFiles = { name: 'ref.safetensors', tensors, read: of };
+  const { model, family: name } = loadHuggingFace(folder);
   const [B, T] = of('input_ids').shape as [number, number];
   const labels = of('labels').data as Int32Array;
   // Hugging Face's labels stand at the token itself: position t predicts labels[t + 1], and the last position nothing.
   const targets = Int32Array.from(labels, (_, i) => (i % T === T - 1 ? -100 : labels[i + 1]!));
   return {
-    folder, shape: [B, T] as const, V: description.vocabulary,
+    folder, shape: [B, T] as const, V: model.vocabulary,
     tokens: of('input_ids').data as Int32Array, mask: of('attention_mask').data as Int32Array, targets,
     logits: of('logits').data as Float32Array, loss: of('loss').data[0]!,
-    gradients: parametersOf(description, huggingFaceWeights(description, gradientFiles, 'grad.')),
+    gradients: readParameters(families[name]!.table, model.namedParameters(), { name: 'ref.safetensors', tensors, read: of }, { prefix: 'grad.' }).values,
     steps: json('train.json')['steps_loss_gradnorm'] as [number, number][],
   };
 }
@@ -47,7 +46,7 @@ describe.each(devices)('parity with PyTorch on %s', (_, make, timeout) => {
     const known = recorded(family), { shape } = known;
 
     test('logits within 2e-4, loss within 1e-5, every gradient within 1e-3 of its norm and of its largest element', async () => {
-      const model = loadHuggingFace(known.folder), parameters = model.namedParameters();
+      const { model } = loadHuggingFace(known.folder), parameters = model.namedParameters();
       const run = jit((tokens: Tensor, targets: Tensor) => {
         const weights = [...parameters.values()].map(read), logits = model.logits(tokens), loss = model.loss(tokens, targets);
         return { logits, loss, gradients: gradients(loss, weights) };
@@ -86,7 +85,7 @@ describe.each(devices)('parity with PyTorch on %s', (_, make, timeout) => {
     }, timeout);
 
     test('ten AdamW losses and gradient norms within 1e-3', async () => {
-      const model = loadHuggingFace(known.folder);
+      const { model } = loadHuggingFace(known.folder);
       const optimizer = adamW({ learningRate: 3e-3, betas: [0.9, 0.95], epsilon: 1e-8, weightDecay: 0.1, decays: () => true });
       const step = trainStep({ model, device, optimizer, clip: 1 });
       const results = [];
@@ -103,7 +102,7 @@ describe.each(devices)('parity with PyTorch on %s', (_, make, timeout) => {
 });
 
 test.each(['gpt2', 'llama'])('labels of %s that are not shifted give another loss', async (family) => {
-  const { folder, tokens, targets, shape, loss } = recorded(family), model = loadHuggingFace(folder);
+  const { folder, tokens, targets, shape, loss } = recorded(family), { model } = loadHuggingFace(folder);
   const lossOf = (given: Int32Array) => model.loss(tensor(tokens, { shape }), tensor(given, { shape })).item(reference());
   expect(Math.abs(await lossOf(targets) - loss)).toBeLessThan(1e-5);
   expect(Math.abs(await lossOf(tokens) - loss)).toBeGreaterThan(0.1);

@@ -1,75 +1,80 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { describeHuggingFaceConfig, HuggingFaceConfigError, type DecoderDescription } from '../hugging-face-config.js';
-import type { TensorRole } from '../hugging-face-tensors.js';
-import { huggingFaceWeights, type TensorFiles } from '../hugging-face-weights.js';
-import { SafetensorsError, type HostTensor } from '../safetensors-format.js';
-import { openSafetensors, type SafetensorsFile } from './safetensors-file.js';
+import { mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { FileWriteError, replaceFile } from '@ashlar/text/node';
+import { HuggingFaceConfigError } from '../config-keys.js';
+import { storedAs, type FloatStorage } from '../float-storage.js';
+import { huggingFaceFiles, modelFromHuggingFace, type HuggingFaceModel, type PretrainedModel } from '../pretrained-model.js';
+import { type WritableTensor } from '../safetensors-format.js';
+import { readJsonFile } from './json-file.js';
+import { writeSafetensors } from './safetensors-file.js';
+import { openTensorFolder } from './tensor-folder.js';
 
-/** A model as its folder describes it. */
-export interface HuggingFaceModel {
-  readonly description: DecoderDescription;
-  /** f32, linear weights as [out, in]. */
-  readonly weights: ReadonlyMap<TensorRole, HostTensor>;
+/**
+ * The model of a Hugging Face folder: `config.json` with `model.safetensors`, or with the parts that
+ * `model.safetensors.index.json` lists. f16 and bf16 become f32.
+ * @throws HuggingFaceConfigError, SafetensorsError
+ */
+export function loadHuggingFace(folder: string): HuggingFaceModel {
+  const path = join(folder, 'config.json'), json = readJsonFile(path);
+  using files = openTensorFolder(folder);
+  return modelFromHuggingFace(json, files, path);
+}
+
+export interface SaveHuggingFaceOptions {
+  /** The `model_type`; default: the first family that has the model. */
+  readonly family?: string;
+  /** Default f32. */
+  readonly storage?: FloatStorage;
+  /** A model that takes more is written in parts of at most this; default 5 GB. */
+  readonly partBytes?: number;
 }
 
 /**
- * Reads a model folder of the families `gpt2` and `llama`: `config.json` with `model.safetensors`, or with the parts that
- * `model.safetensors.index.json` lists.
- *
- * @throws HuggingFaceConfigError, SafetensorsError
+ * Writes a model as a folder that Hugging Face's libraries load. Makes the folder, which must be empty.
+ * @throws HuggingFaceConfigError where no family has the model or the folder is in use, SafetensorsError, FileWriteError
  */
-export function readHuggingFaceFolder(folder: string): HuggingFaceModel {
-  const description = describeHuggingFaceConfig(readJson(join(folder, 'config.json')));
-  const parts = openParts(folder);
-  try {
-    return { description, weights: huggingFaceWeights(description, joined(folder, parts)) };
-  } finally {
-    for (const part of parts.values()) part.close();
+export async function saveHuggingFace(folder: string, model: Pick<PretrainedModel, 'config' | 'model'> & Partial<PretrainedModel>, { family, storage = 'f32', partBytes = 5e9 }: SaveHuggingFaceOptions = {}): Promise<void> {
+  const { json, tensors } = await huggingFaceFiles(model, family === undefined ? {} : { family });
+  makeEmptyFolder(folder);
+  const stored = new Map([...tensors].map(([name, tensor]) => [name, storedAs(storage, tensor, folder, name)]));
+  const parts = partsOf(stored, partBytes), nameOf = (part: number): string => `model-${String(part + 1).padStart(5, '0')}-of-${String(parts.length).padStart(5, '0')}.safetensors`;
+  if (parts.length === 1) writeSafetensors(join(folder, 'model.safetensors'), stored, { format: 'pt' });
+  else {
+    parts.forEach((part, number) => writeSafetensors(join(folder, nameOf(number)), part, { format: 'pt' }));
+    writeJson(join(folder, 'model.safetensors.index.json'), {
+      metadata: { total_size: [...stored.values()].reduce((sum, tensor) => sum + bytesOf(tensor), 0) },
+      weight_map: Object.fromEntries(parts.flatMap((part, number) => [...part.keys()].map((name) => [name, nameOf(number)]))),
+    });
   }
+  writeJson(join(folder, 'config.json'), { ...json, torch_dtype: { f32: 'float32', f16: 'float16', bf16: 'bfloat16' }[storage] });
 }
 
-function openParts(folder: string): Map<string, SafetensorsFile> {
-  const index = join(folder, 'model.safetensors.index.json');
-  if (!existsSync(index)) return new Map([['model.safetensors', openSafetensors(join(folder, 'model.safetensors'))]]);
-  const { weight_map: places } = readJson(index) as { weight_map?: Record<string, unknown> };
-  const names = new Set(Object.values(places ?? {}));
-  const parts = new Map<string, SafetensorsFile>();
-  try {
-    for (const name of names) {
-      if (typeof name !== 'string' || basename(name) !== name) throw new HuggingFaceConfigError(`${index}: weight_map must name files of the folder, got ${JSON.stringify(name)}`);
-      parts.set(name, openSafetensors(join(folder, name)));
+const bytesOf = ({ data }: WritableTensor): number => data.byteLength;
+
+/** Tensors in the order of their names, as many a part as fit. */
+function partsOf(tensors: ReadonlyMap<string, WritableTensor>, most: number): Map<string, WritableTensor>[] {
+  const parts = [new Map<string, WritableTensor>()];
+  let filled = 0;
+  for (const [name, tensor] of [...tensors].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    if (filled > 0 && filled + bytesOf(tensor) > most) {
+      parts.push(new Map());
+      filled = 0;
     }
-    if (parts.size === 0) throw new HuggingFaceConfigError(`${index}: weight_map names no file`);
-    return parts;
-  } catch (error) {
-    for (const part of parts.values()) part.close();
-    throw error;
+    parts.at(-1)!.set(name, tensor);
+    filled += bytesOf(tensor);
   }
+  return parts;
 }
 
-function joined(folder: string, parts: ReadonlyMap<string, SafetensorsFile>): TensorFiles {
-  const owners = new Map<string, SafetensorsFile>();
-  for (const [part, file] of parts) {
-    for (const name of file.tensors.keys()) {
-      if (owners.has(name)) throw new SafetensorsError(join(folder, part), `tensor ${JSON.stringify(name)}`, 'another part of the model holds it too');
-      owners.set(name, file);
-    }
+function makeEmptyFolder(folder: string): void {
+  let found: string[];
+  try {
+    mkdirSync(folder, { recursive: true });
+    found = readdirSync(folder);
+  } catch (error) {
+    throw new FileWriteError(folder, error);
   }
-  const tensors = new Map([...owners].map(([name, file]) => [name, file.tensors.get(name)!]));
-  return { name: parts.size === 1 ? join(folder, [...parts.keys()][0]!) : folder, tensors, read: (name) => owners.get(name)!.read(name) };
+  if (found.length > 0) throw new HuggingFaceConfigError(`${folder}: it must be empty, as files of another model would be read with the new ones; it holds ${found.slice(0, 3).join(', ')}`);
 }
 
-function readJson(path: string): unknown {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new HuggingFaceConfigError(`${path}: ${(error as { code?: string }).code === 'ENOENT' ? 'there is no such file' : (error as Error).message}`);
-  }
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new HuggingFaceConfigError(`${path}: it is not valid JSON: ${(error as Error).message}`);
-  }
-}
+const writeJson = (path: string, value: unknown): void => replaceFile(path, [new TextEncoder().encode(`${JSON.stringify(value, undefined, 2)}\n`)]);

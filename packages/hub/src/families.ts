@@ -1,0 +1,9 @@
+import type { Family } from './families/family.js';
+import { gpt2 } from './families/gpt2.js';
+import { llama } from './families/llama.js';
+import { mistral } from './families/mistral.js';
+import { qwen2 } from './families/qwen2.js';
+import { qwen3 } from './families/qwen3.js';
+
+/** Every family that this package reads and writes, by its `model_type`. A model goes out as the first that has it. */
+export const families: Readonly<Record<string, Family>> = Object.fromEntries([gpt2, llama, mistral, qwen2, qwen3].map((family) => [family.name, family]));
