@@ -20,4 +20,4 @@ export { layerNorm, rmsNorm, softmaxCrossEntropy } from './operations.js';
 export { attention, type AttentionAttributes, type AttentionOptions } from './attention.js';
 export { applyMod, type MaskMod, type ModPoint, type ScoreMod, type TracedMod } from './mods.js';
 export { type AttentionTable } from './lower-mods.js';
-export { blockMap, type BlockState } from './block-map.js';
+export { blockMap, rangeOfExpression, type BlockState } from './block-map.js';

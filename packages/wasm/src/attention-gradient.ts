@@ -2,7 +2,7 @@
  * Gradient of streaming attention: scores are computed again from q, k and the saved log-sum-exp, block by block.
  * One thread owns a key head of a batch entry with all its query heads, so that every sum has one order.
  */
-import type { View } from '@ashlar/tensor';
+import type { FusedKernel, View } from '@ashlar/tensor';
 import { accessLane, add, call, fillBytes, forRange, get, int, load, minimum, mul, multiplyAdd, named, op, scaled, set, splat, store, sub, when, whileBelow } from './code.js';
 import type { Code, Local, Segment } from './encoder.js';
 import { attentionMods, attentionShape, block, clamp, greater, localOf, modSlots, scoreRow, scores, servesAttention, strip, viewAddress, viewBytes } from './attention-rows.js';
@@ -13,22 +13,26 @@ import { mayHold } from './mask-blocks.js';
 import { expNonPositive } from './math.js';
 import { share, vectorLoop } from './nest.js';
 import { grain, packFunction } from './pack.js';
+import { finishTables, tableScratch, TableSums } from './table-gradient.js';
 import { packedRows, tilesFunction } from './tile.js';
 
 /**
  * Inputs q [B,H,T,D], k and v [B,G,S,D], o [B,T,H,D], lse [B,H,T], dO [B,T,H,D]; outputs dq [B,T,H,D], dk and dv
- * [B,S,G,D]. f16 gradients of the queries are summed in f32 scratch.
+ * [B,S,G,D], then the gradients of tables that the score mod reads. f16 gradients of the queries are summed in f32 scratch.
  */
 export const attentionGradientKernel: WasmKernel = {
-  // Further outputs are the gradients of tables that the score mod reads, which this kernel does not sum.
-  when: (request) => servesAttention(request) && request.outputs.length === 3,
-  scratch: ({ inputs, outputs }) => {
-    const { B, H, T, D } = attentionShape(inputs);
-    return outputs[0]!.dtype === 'f16' ? [4 * B * H * T * D] : [];
+  when: servesAttention,
+  scratch: (request) => {
+    const { B, H, T, D } = attentionShape(request.inputs);
+    return [...(request.outputs[0]!.dtype === 'f16' ? [4 * B * H * T * D] : []), ...tableScratch(request)];
   },
   slots: (kernel) => modSlots(kernel.attributes),
   emit: emitGradient,
+  finish: (kernel) => finishTables(kernel, queryScratch(kernel)),
 };
+
+/** Scratch slots before those of the tables. */
+const queryScratch = ({ outputs }: FusedKernel): number => (outputs[0]!.slot.dtype === 'f16' ? 1 : 0);
 
 function emitGradient(context: EmitContext): void {
   const { module, f, kernel, threads, thread, scratch } = context;
@@ -36,7 +40,7 @@ function emitGradient(context: EmitContext): void {
   const [dq, dk, dv] = kernel.outputs as [View, View, View];
   const { B, H, T, D, G, S } = attentionShape(kernel.inputs), perKey = H / G;
   if (B * H === 0) return;
-  const mods = attentionMods(kernel.attributes, true), { causal } = mods;
+  const mods = attentionMods(kernel.attributes), { causal } = mods;
   const wide = Math.ceil(D / 8) * 8;
   const e = new Emitter(module, f, mods.interner.slots.map((slot) => localOf(context, slot)));
   /** Packs rows of a view as a left operand: four rows side by side for each d. */
@@ -60,6 +64,8 @@ function emitGradient(context: EmitContext): void {
   /** f32 row of the query gradient. */
   const dqLine = (batch: Code, query: Code, head: Code): Code => add(dqBase, mul(add(mul(add(mul(batch, int(T)), query), int(H)), head), int(4 * D)));
 
+  const sums = new TableSums(e, kernel, kernel.scratch.slice(queryScratch(kernel)).map((slot) => context.address(slot)), mods.tables);
+
   const unit = f.local('i32');
   const unitBody = e.scope(() => {
     const batch = f.local('i32'), keyHead = f.local('i32');
@@ -68,6 +74,7 @@ function emitGradient(context: EmitContext): void {
     const query = f.local('i32'), first = f.local('i32'), member = f.local('i32');
     const firstHead = number(mul(get(keyHead), int(perKey)));
     e.push(forRange(query, int(0), int(T), int(1), fillBytes(dqLine(get(batch), get(query), firstHead), int(0), int(4 * D * perKey))));
+    sums.clear(get(unit), get(batch), get(keyHead), (address, bytes) => fillBytes(address, int(0), int(bytes)));
     const keyBody = e.scope(() => { keyBlock(get(first)); });
     e.push(forRange(first, int(0), int(S), int(block), keyBody));
     if (half) {
@@ -182,16 +189,19 @@ function emitGradient(context: EmitContext): void {
       const lines = [weights, slopes].map((at) => number(sub(add(at, mul(get(row), int(scoreRow))), mul(start, int(4))))) as [Code, Code];
       const logSum = named(f, 'v128', e.segment, load('v128.load32_splat', viewAddress(context.address(lse.slot), lse, [get(batch), get(head), get(position)])));
       const delta = named(f, 'v128', e.segment, load('v128.load32_splat', add(deltas, mul(get(row), int(4)))));
-      vectorLoop(e, 3, S, 1, () => {
-        const at = lines.map((line) => number(add(line, e.vectorOffset()))) as [Code, Code];
-        const key = sub(op('i32.shr_u', e.vectorOffset(), int(2)), start);
-        const { score, valid } = scores(e, mods, load('v128.load', at[0]), key, limit);
-        const difference = op('v128.bitselect', op('f32x4.sub', score, logSum), splat(f, -Infinity), valid);
-        const p = expNonPositive(f, e.segment, difference);
-        const inner = op('f32x4.mul', op('f32x4.mul', p, op('f32x4.sub', load('v128.load', at[1]), delta)), splat(f, mods.scale));
-        const slope = mods.slope ? op('f32x4.mul', inner, e.value(mods.slope)) : mods.score ? splat(f, 0) : inner;
-        e.push([store('v128.store', at[0], p), store('v128.store', at[1], op('v128.and', slope, valid))]);
-      }, { start, end: stop });
+      sums.addRow((addTerms) => {
+        vectorLoop(e, 3, S, 1, () => {
+          const at = lines.map((line) => number(add(line, e.vectorOffset()))) as [Code, Code];
+          const key = sub(op('i32.shr_u', e.vectorOffset(), int(2)), start);
+          const { score, valid } = scores(e, mods, load('v128.load', at[0]), key, limit);
+          const difference = op('v128.bitselect', op('f32x4.sub', score, logSum), splat(f, -Infinity), valid);
+          const p = expNonPositive(f, e.segment, difference);
+          const d = named(f, 'v128', e.segment, op('f32x4.mul', p, op('f32x4.sub', load('v128.load', at[1]), delta)));
+          const inner = op('f32x4.mul', d, splat(f, mods.scale)), slope = mods.slope ? op('f32x4.mul', inner, e.value(mods.slope)) : inner;
+          addTerms(d, valid);
+          e.push([store('v128.store', at[0], p), store('v128.store', at[1], op('v128.and', slope, valid))]);
+        }, { start, end: stop });
+      });
       const at = f.local('i32');
       e.push(forRange(at, scaled(columnPanels, 32), int(scoreRow), int(16), [weights, slopes].map((area) =>
         store('v128.store', add(add(area, mul(get(row), int(scoreRow))), get(at)), splat(f, 0)))));

@@ -1,13 +1,12 @@
 /** What the attention kernels share: shapes, addresses, and the scaled, masked scores of a row. */
-import type { Expression, FusedRequest, Slot, View } from '@ashlar/tensor';
+import type { AttentionTable, Expression, FusedRequest, Slot, View } from '@ashlar/tensor';
 import { visitExpression } from '@ashlar/tensor';
 import { add, get, int, mul, op, set, splat, sub, vectorConstant } from './code.js';
 import type { Code, FunctionBuilder, Local } from './encoder.js';
 import type { Emitter } from './emitter.js';
 import type { EmitContext } from './fused.js';
 import { Interner } from './normal.js';
-import type { Node } from './normal.js';
-import { scoreDerivative } from './score-derivative.js';
+import type { Node, NormalIndex } from './normal.js';
 
 /** Queries and keys of a block. */
 export const block = 64;
@@ -36,17 +35,24 @@ export function servesAttention({ inputs, attributes }: FusedRequest): boolean {
     && Object.keys(attributes).every((name) => knownAttributes.includes(name) || attributes[name] === undefined);
 }
 
+/** A place where the score reads a table that wants its gradient, number `table` of those. */
+export interface TableReads { readonly table: number; readonly position: NormalIndex; readonly coefficient: Node; readonly guard: Node | undefined }
+
 /**
  * Scale, causality, and the expressions over loop axes 0…3 = batch, head, query, key that change or mask a score;
- * `slope` is the derivative of `score` in the scaled score, undefined where that is 0 (or where there is no score mod).
+ * `slope` is the derivative of `score` in the scaled score, undefined where that is 1.
  */
-export interface AttentionMods { readonly scale: number; readonly causal: boolean; readonly interner: Interner; readonly mask: Node | undefined; readonly score: Node | undefined; readonly slope: Node | undefined }
+export interface AttentionMods { readonly scale: number; readonly causal: boolean; readonly interner: Interner; readonly mask: Node | undefined; readonly score: Node | undefined; readonly slope: Node | undefined; readonly tables: readonly TableReads[] }
 
-export function attentionMods(attributes: Readonly<Record<string, unknown>>, differentiate: boolean): AttentionMods {
-  const interner = new Interner();
+export function attentionMods(attributes: Readonly<Record<string, unknown>>): AttentionMods {
+  const interner = new Interner(), wanted = (attributes['differentiate'] ?? []) as readonly number[];
   const node = (name: string): Node | undefined => (attributes[name] === undefined ? undefined : interner.node(attributes[name] as Expression));
-  const score = attributes['score'] as Expression | undefined, slope = score && differentiate ? scoreDerivative(score) : undefined;
-  return { scale: attributes['scale'] as number, causal: attributes['causal'] as boolean, interner, mask: node('mask'), score: node('score'), slope: slope && interner.node(slope) };
+  const [mask, score, slope] = [node('mask'), node('score'), node('slope')];
+  const tables = ((attributes['tables'] ?? []) as readonly AttentionTable[]).filter(({ input }) => wanted.includes(input)).map(({ input, position, coefficient, guard }): TableReads => {
+    const condition = guard && interner.node(guard);
+    return { table: wanted.indexOf(input), position: interner.index(position, condition), coefficient: interner.node(coefficient), guard: condition };
+  });
+  return { scale: attributes['scale'] as number, causal: attributes['causal'] as boolean, interner, mask, score, slope: slope?.kind === 'constant' && slope.value === 1 ? undefined : slope, tables };
 }
 
 /** Slots that the mods load from. */

@@ -35,7 +35,7 @@ function emitAttention(context: EmitContext): void {
   const [q, k, v] = kernel.inputs as [View, View, View], [o, lse] = kernel.outputs as [View, View];
   const { B, H, T, D, G, S } = attentionShape(kernel.inputs);
   if (B * H * T === 0) return;
-  const mods = attentionMods(kernel.attributes, false), { causal } = mods;
+  const mods = attentionMods(kernel.attributes), { causal } = mods;
   const wide = Math.ceil(D / 8) * 8; // columns of the result, padded
   const e = new Emitter(module, f, mods.interner.slots.map((slot) => localOf(context, slot)));
 

@@ -30,6 +30,8 @@ export interface WasmKernel {
   slots?(kernel: FusedKernel): Slot[];
   /** Writes the function. */
   emit(context: EmitContext): void;
+  /** Writes a second function, which runs when every thread is done with the first; undefined where there is none. */
+  finish?(kernel: FusedKernel): ((context: EmitContext) => void) | undefined;
 }
 
 const builtIn: ReadonlyMap<string, WasmKernel> = new Map([['attention', attentionKernel], ['attentionGrad', attentionGradientKernel]]);

@@ -6,6 +6,7 @@ import { compileDot } from './dot.js';
 import type { Code } from './encoder.js';
 import { ModuleBuilder } from './encoder.js';
 import { fusedKernel } from './fused.js';
+import type { EmitContext } from './fused.js';
 import { controlBytes, scratchBytes } from './layout.js';
 import { compileLoop } from './loop.js';
 import type { CompiledKernel } from './loop.js';
@@ -28,7 +29,7 @@ export function planModule(plan: Plan, options: ModuleOptions, address: (slot: S
   for (const step of plan.steps) {
     const compiled = compileKernel(module, step.kernel, options);
     owed ||= step.barrier;
-    compiled.forEach((one, i) => { calls.push({ compiled: one, barrier: i === 0 && owed }); });
+    compiled.forEach((one, i) => { calls.push({ compiled: one, barrier: i === 0 ? owed : step.kernel.kind === 'fused' }); });
     if (compiled.length) owed = false;
   }
   const run = module.define('run', ['i32'], [], (f) => {
@@ -54,11 +55,11 @@ function compileKernel(module: ModuleBuilder, kernel: Kernel, options: ModuleOpt
     case 'multi': return kernel.loops.flatMap((loop: LoopKernel) => list(compileLoop(module, loop, options.threads)));
     case 'dot': return list(compileDot(module, kernel, options.threads));
     case 'scatter': return list(compileScatter(module, kernel, options.threads));
-    case 'fused': return [compileFused(module, kernel, options.threads)];
+    case 'fused': return compileFused(module, kernel, options.threads);
   }
 }
 
-function compileFused(module: ModuleBuilder, kernel: FusedKernel, threads: number): CompiledKernel {
+function compileFused(module: ModuleBuilder, kernel: FusedKernel, threads: number): CompiledKernel[] {
   const implementation = fusedKernel(kernel.op);
   if (!implementation) throw new Error(`wasm: the plan asks for a kernel of '${kernel.op}', which this backend does not have`);
   const slots: Slot[] = [];
@@ -67,18 +68,22 @@ function compileFused(module: ModuleBuilder, kernel: FusedKernel, threads: numbe
   }
   const number = (slot: Slot): number => slots.findIndex(({ id }) => id === slot.id);
   const views = [...kernel.inputs, ...kernel.outputs].map((v) => [number(v.slot), v.offset, v.shape, v.strides]);
-  const key = `fused ${kernel.op} ${JSON.stringify([views, slots.map(({ dtype }) => dtype), kernel.scratch.map(number), attributesKey(kernel.attributes, number)])}`;
-  const f = module.once(key, () => module.define(kernel.name, ['i32', 'i32', ...slots.map(() => 'i32' as const)], [], (builder) => {
-    implementation.emit({
-      module, f: builder, kernel, threads, thread: get(builder.param(0)), scratch: get(builder.param(1)),
-      address: (slot) => {
-        const at = number(slot);
-        if (at < 0) throw new Error(`${kernel.op}: asked for the address of a slot that it did not name`);
-        return get(builder.param(at + 2));
-      },
-    });
-  }));
-  return { f, slots, oneThread: false };
+  const key = `${JSON.stringify([views, slots.map(({ dtype }) => dtype), kernel.scratch.map(number), attributesKey(kernel.attributes, number)])}`;
+  const define = (name: string, emit: (context: EmitContext) => void): CompiledKernel => ({
+    slots, oneThread: false,
+    f: module.once(`${name} ${key}`, () => module.define(name, ['i32', 'i32', ...slots.map(() => 'i32' as const)], [], (builder) => {
+      emit({
+        module, f: builder, kernel, threads, thread: get(builder.param(0)), scratch: get(builder.param(1)),
+        address: (slot) => {
+          const at = number(slot);
+          if (at < 0) throw new Error(`${kernel.op}: asked for the address of a slot that it did not name`);
+          return get(builder.param(at + 2));
+        },
+      });
+    })),
+  });
+  const finish = implementation.finish?.(kernel);
+  return [define(kernel.name, (context) => { implementation.emit(context); }), ...(finish ? [define(`${kernel.name}-finish`, finish)] : [])];
 }
 
 /** Attributes as text; slots inside expressions by their number in the function. */
