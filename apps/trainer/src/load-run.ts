@@ -13,6 +13,8 @@ export interface LoadedRun {
   readonly run: RunFolder;
   readonly config: ResolvedConfig;
   readonly model: Decoder;
+  /** T: the longest text that it was made for. */
+  readonly context: number;
   readonly tokenizer: Tokenizer;
   /** Worth telling: that the weights are those of a checkpoint. */
   readonly notes: readonly string[];
@@ -37,7 +39,7 @@ export function loadRun(path: string): LoadedRun {
     }
     parameter.write(found.data);
   }
-  return { run, config, model, tokenizer: tokenizerOf(run), notes };
+  return { run, config, model, context: model.maxLength ?? config.training.context, tokenizer: tokenizerOf(run), notes };
 }
 
 function weightsOf(run: RunFolder): { tensors: ReadonlyMap<string, StoredTensor>; notes: string[]; source: string } {

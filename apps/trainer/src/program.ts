@@ -18,6 +18,7 @@ const numberIn = (allowed: string, test: (value: number) => boolean) => (text: s
   if (text.trim() === '' || !Number.isFinite(value) || !test(value)) throw new InvalidArgumentError(`It must be a number ${allowed}.`);
   return value;
 };
+const share = numberIn('above 0 and at most 1', (value) => value > 0 && value <= 1);
 const collect = (text: string, before: string[]): string[] => [...before, text];
 
 /**
@@ -48,7 +49,11 @@ export function createProgram(streams: Streams, done: (exitCode: number) => void
     .option('--tokens <n>', 'how many tokens to write', wholeNumber(1), 500)
     .option('--temperature <t>', '0 takes the most likely token', numberIn('from 0', (value) => value >= 0), 0.8)
     .option('--top-k <k>', 'draw from the K most likely tokens alone', wholeNumber(1))
-    .option('--top-p <p>', 'draw from the fewest tokens that make up this share of the probability', numberIn('above 0 and at most 1', (value) => value > 0 && value <= 1))
+    .option('--top-p <p>', 'draw from the fewest tokens that make up this share of the probability', share)
+    .option('--min-p <p>', 'draw from the tokens at least so many times as likely as the most likely one', share)
+    .option('--typical <p>', 'draw from the tokens of most usual surprise that make up this share of the probability', share)
+    .option('--repetition-penalty <r>', 'how much less likely a token becomes that the text holds already', numberIn('from 1', (value) => value >= 1))
+    .option('--stop <text>', 'end before this text; may be repeated', collect, [])
     .option('--seed <n>', 'the same seed writes the same text on the same device', wholeNumber(0), 1)
     .addOption(device())
     .action(async (options) => done(await (await import('./commands/generate.js')).generateCommand(options, streams)));

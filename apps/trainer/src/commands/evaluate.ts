@@ -2,7 +2,7 @@ import { evaluationBatches, split, type TokenSource, type Tokenizer } from '@ash
 import type { Corpus } from '@ashlar/text/node';
 import type { ResolvedConfig } from '../config/resolve.js';
 import { chooseDevice, deviceLine, parseDeviceName } from '../device-choice.js';
-import { predictedCharacters } from '../decoding.js';
+import { predictedCharacters } from '../characters.js';
 import { exitCodes, Failure } from '../failure.js';
 import { loadRun } from '../load-run.js';
 import { formatCount } from '../progress/format.js';

@@ -1,10 +1,8 @@
+import { decoded, generate, untilStop, type SamplingOptions } from '@ashlar/generate';
 import { UnknownCharacterError } from '@ashlar/text';
 import { chooseDevice, deviceLine, parseDeviceName } from '../device-choice.js';
-import { decoded } from '../decoding.js';
 import { exitCodes, Failure } from '../failure.js';
-import { generate } from '../generation.js';
 import { loadRun } from '../load-run.js';
-import type { SamplingOptions } from '../sampling.js';
 import type { Streams } from '../streams.js';
 
 export interface GenerateCommandOptions extends SamplingOptions {
@@ -12,26 +10,23 @@ export interface GenerateCommandOptions extends SamplingOptions {
   readonly prompt: string;
   readonly tokens: number;
   readonly seed: number;
+  readonly stop: readonly string[];
   readonly device: string;
 }
 
 /** `ashlar generate`: writes the prompt and what the model makes of it to stdout, token by token. */
-export async function generateCommand(options: GenerateCommandOptions, { stdout, stderr }: Streams): Promise<number> {
-  const deviceName = parseDeviceName(options.device);
-  const { config, model, tokenizer, notes } = loadRun(options.run);
-  if (options.prompt === '') throw new Failure(exitCodes.usage, '--prompt: must hold at least one character');
-  const prompt = encoded(options.prompt, (text) => tokenizer.encode(text));
+export async function generateCommand({ run, prompt, tokens, seed, stop, device: name, ...sampling }: GenerateCommandOptions, { stdout, stderr }: Streams): Promise<number> {
+  const deviceName = parseDeviceName(name);
+  const { model, context, tokenizer, notes } = loadRun(run);
+  const start = encoded(prompt, (text) => tokenizer.encode(text));
+  if (start.length === 0) throw new Failure(exitCodes.usage, '--prompt: must hold at least one character');
   const chosen = await chooseDevice(deviceName);
   await using device = chosen.device;
   for (const line of [deviceLine(chosen), ...notes]) stderr.write(`${line}\n`);
 
-  stdout.write(options.prompt);
-  const { temperature, topK, topP, tokens, seed } = options;
-  const drawn = generate({
-    model, device, context: config.model.maxLength ?? config.training.context, prompt, tokens, seed, temperature,
-    ...(topK === undefined ? {} : { topK }), ...(topP === undefined ? {} : { topP }),
-  });
-  for await (const piece of decoded(drawn, tokenizer)) stdout.write(piece);
+  stdout.write(prompt);
+  const drawn = generate({ model, device, context, prompt: start, maxTokens: tokens, seed, overflow: 'slide', ...sampling });
+  for await (const piece of untilStop(decoded(drawn, tokenizer, start), stop)) stdout.write(piece);
   stdout.write('\n');
   return exitCodes.success;
 }

@@ -1,10 +1,10 @@
+import { decoded, generate } from '@ashlar/generate';
 import { writeSafetensors } from '@ashlar/hub/node';
 import type { Device } from '@ashlar/tensor';
 import { readMetrics } from '@ashlar/train/node';
 import type { StoredTensor, TrainStep } from '@ashlar/train';
 import { configHash } from '../config/resolve.js';
-import { decoded, predictedCharacters } from '../decoding.js';
-import { generate } from '../generation.js';
+import { predictedCharacters } from '../characters.js';
 import { plural } from '../progress/format.js';
 import { countingBaselines } from '../report/baselines.js';
 import { thisMachine } from '../report/machine.js';
@@ -32,11 +32,9 @@ export async function finishRun({ materials, device, step, run, write }: FinishO
   const { prompt, tokens, temperature, topK, topP, seed = config.training.seed } = config.sample;
   let text = '';
   write(prompt);
-  const drawn = generate({
-    model, device, context: config.model.maxLength ?? config.training.context, prompt: tokenizer.encode(prompt), tokens, temperature, seed,
-    ...(topK === undefined ? {} : { topK }), ...(topP === undefined ? {} : { topP }),
-  });
-  for await (const piece of decoded(drawn, tokenizer)) {
+  const start = tokenizer.encode(prompt);
+  const drawn = generate({ model, device, context: model.maxLength ?? config.training.context, prompt: start, maxTokens: tokens, temperature, topK, topP, seed, overflow: 'slide' });
+  for await (const piece of decoded(drawn, tokenizer, start)) {
     text += piece;
     write(piece);
   }

@@ -1,22 +1,5 @@
 import type { TokenSource, Tokenizer } from '@ashlar/text';
 
-const replacement = '\uFFFD';
-/** Tokens that one character may take, at most. */
-const longestCharacter = 4;
-
-/** The text of tokens as they come: a piece is held back while it ends inside a character. */
-export async function* decoded(tokens: AsyncIterable<number>, tokenizer: Tokenizer): AsyncGenerator<string> {
-  let pending: number[] = [];
-  for await (const token of tokens) {
-    pending.push(token);
-    const text = tokenizer.decode(pending);
-    if (text.endsWith(replacement) && pending.length < longestCharacter) continue;
-    pending = [];
-    yield text;
-  }
-  if (pending.length > 0) yield tokenizer.decode(pending);
-}
-
 const windowTokens = 1 << 16;
 
 /** How many characters begin among the tokens from the second on: those that a model predicts. */
