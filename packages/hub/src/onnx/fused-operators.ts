@@ -1,6 +1,7 @@
 /** A table from fused operations to operators of ONNX that mean the same; the others are written in primitives. */
-import { Tensor, applyMod, arange, isFloat, type AttentionAttributes, type Node } from '@ashlar/tensor';
+import { Tensor, applyMod, arange, type AttentionAttributes, type Node } from '@ashlar/tensor';
 import type { GraphBuilder } from './graph-builder.js';
+import { onnxTypes } from './onnx-format.js';
 
 /** What an operator's emitter may ask for. */
 export interface FusedContext {
@@ -29,7 +30,7 @@ const norm = (type: string): FusedEmitter => ({ to, nameOf }, { inputs }, { epsi
 const attention: FusedEmitter = ({ to, nameOf }, node, attributes: AttentionAttributes) => {
   const [q, k, v, ...captures] = node.inputs, { scale, causal, mask, score } = attributes;
   const [, , T, D] = q!.shape as [number, number, number, number], S = k!.shape[2]!;
-  if (score || !isFloat(q!.dtype) || q!.dtype !== 'f32' || T === 0 || S === 0 || D === 0) return undefined;
+  if (score || q!.dtype !== 'f32' || T === 0 || S === 0 || D === 0) return undefined;
   const names = [q!, k!, v!].map(nameOf), options = { scale: { float: scale } };
   const result = (inputs: readonly string[], more: { readonly is_causal?: { readonly int: number } } = {}): string => to.add('Attention', inputs, { ...options, ...more });
   const transposed = (o: string): string => to.add('Transpose', [o], { perm: { ints: [0, 2, 1, 3] } });
@@ -50,4 +51,10 @@ function compact(mask: Tensor, T: number, S: number): Tensor {
   return new Tensor(inner!).broadcastTo([...inner!.shape.slice(0, 2), T, S]);
 }
 
-export const fusedOperators: Readonly<Record<string, FusedEmitter>> = { attention, layerNorm: norm('LayerNormalization'), rmsNorm: norm('RMSNormalization') };
+const amongGreatest: FusedEmitter = ({ to, nameOf }, { inputs: [values] }, { count }: { count: number }) => {
+  const x = nameOf(values!), greatest = to.add('TopK', [x, to.integers([count])], { axis: { int: -1 } }, { unread: 1 });
+  const last = to.add('ReduceMin', [greatest, to.integers([-1])], { keepdims: { int: 1 } });
+  return to.add('Cast', [to.add('LessOrEqual', [last, x])], { to: { int: onnxTypes.float } });
+};
+
+export const fusedOperators: Readonly<Record<string, FusedEmitter>> = { attention, amongGreatest, layerNorm: norm('LayerNormalization'), rmsNorm: norm('RMSNormalization') };

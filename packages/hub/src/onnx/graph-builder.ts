@@ -33,10 +33,10 @@ export class GraphBuilder {
     return name;
   }
 
-  /** Adds a node of one result; `output`: the name of the result, if it must have a certain one. */
-  add(type: string, inputs: readonly string[], attributes: Readonly<Record<string, OnnxAttribute>> = {}, output?: string): string {
+  /** Adds a node; gives the name of its first result. `output`: that name, if it must be a certain one; `unread`: how many more results it has. */
+  add(type: string, inputs: readonly string[], attributes: Readonly<Record<string, OnnxAttribute>> = {}, { output, unread = 0 }: { readonly output?: string; readonly unread?: number } = {}): string {
     const name = this.#fresh(type), result = output ?? name;
-    this.#nodes.push({ type, name, inputs, outputs: [result], attributes });
+    this.#nodes.push({ type, name, inputs, outputs: [result, ...Array.from({ length: unread }, () => this.#fresh(type))], attributes });
     return result;
   }
 

@@ -31,7 +31,7 @@ export async function onnxModel(f: (inputs: Readonly<Record<string, Tensor>>) =>
   const to = new GraphBuilder([...inputNames, ...outputNames, ...names.values()]);
   const emitter = new Emitter(to, inputNames, (variable) => to.weight(names.get(variable) ?? variable.name, weights.get(variable)!, onnxTypeOf[variable.dtype], variable.shape));
   emitter.add(graph.outputs);
-  graph.outputs.forEach((node, i) => to.add('Identity', [emitter.nameOf(node)], {}, outputNames[i]!));
+  graph.outputs.forEach((node, i) => to.add('Identity', [emitter.nameOf(node)], {}, { output: outputNames[i]! }));
   return {
     name: options.name ?? 'model', opset, ...to.needed(outputNames), metadata: options.metadata ?? {},
     inputs: inputNames.map((name) => ({ name, type: outerType(options.inputs[name]!.dtype), shape: options.inputs[name]!.shape })),
