@@ -23,10 +23,11 @@ export const mayImport = {
   distributed: ['models', 'optim'],
   train: ['models', 'optim', 'text'],
   conformance: ['nn'],
+  'create-attention': [],
 };
 
 /** Packages that run in Node alone. Elsewhere Node modules belong in src/node.ts and src/node/. */
-const nodePackages = new Set(['webgpu-node']);
+const nodePackages = new Set(['webgpu-node', 'create-attention']);
 
 /** Everything that `name` may import. @param {string} name @returns {Set<string>} */
 export function allowed(name, table = /** @type {Record<string, string[]>} */ (mayImport)) {

@@ -1,0 +1,2 @@
+export { myAttention, type MyAttentionOptions } from './my-attention.js';
+export { parts } from './parts.js';
