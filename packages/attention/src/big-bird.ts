@@ -22,7 +22,7 @@ export function bigBird(options: BigBirdOptions): AttentionVariant {
   bigBirdPattern(options);
   checkSoftmaxOptions('bigBird', options);
   const { block = 64, windowBlocks = 3, randomBlocks = 3 } = options, seen = block * (windowBlocks + 2 + randomBlocks);
-  const capabilities = softmaxCapabilities({ causal: false }), heads = (width: number) => headShape('bigBird', width, options.heads, options.headWidth);
+  const capabilities = { ...softmaxCapabilities({ causal: false }), packing: false }, heads = (width: number) => headShape('bigBird', width, options.heads, options.headWidth);
   return {
     contract: 'attention/1', name: 'bigBird', capabilities, heads,
     build: (site) => new MultiHead(site, { name: 'bigBird', capabilities, heads: options.heads, kvHeads: options.heads, headWidth: heads(site.width).width, seen },

@@ -1,4 +1,4 @@
-import { assign, read } from '@ashlar/tensor';
+import { assign, read, zeros, type Tensor } from '@ashlar/tensor';
 import { Linear, type AttentionInput, type AttentionSite, type AttentionVariant, type Initializer } from '@ashlar/nn';
 import { HeadAttention } from './head-attention.js';
 import { headShape } from './head-width.js';
@@ -28,6 +28,23 @@ class Cross extends HeadAttention {
     this.value = projection(site.contextWidth ?? site.width, kvHeads, value);
   }
 
+  protected override mix(input: AttentionInput): Tensor { return super.mix({ ...input, keyPadding: this.#padding(input) }); }
+
+  /** The context's padding; a cache keeps it. */
+  #padding({ context, keyPadding, cache }: AttentionInput): Tensor | undefined {
+    if (!cache) return keyPadding;
+    const name = 'contextPadding', known = cache.has(name);
+    if (!context) {
+      if (keyPadding) throw new Error('cross: the cache keeps the padding of the context; give it with the context, in the first call');
+      return known ? read(cache.state(name)).ne(0) : undefined;
+    }
+    if (keyPadding || known) {
+      const shape = context.shape.slice(0, 2), padding = keyPadding?.cast('i32') ?? zeros(shape, 'i32');
+      assign(cache.state(name, { shape, dtype: 'i32', tokens: Infinity, rolls: true }), padding);
+    }
+    return keyPadding;
+  }
+
   protected project({ x, context, cache }: AttentionInput): Projected {
     const { heads, kvHeads } = this.shape, q = this.split(this.query.forward(x), heads);
     if (!context) {
@@ -39,7 +56,8 @@ class Cross extends HeadAttention {
     return { q, k, v };
   }
 
-  protected get projectionFlops(): number { return this.query.flops + this.key.flops + this.value.flops; }
+  protected get projectionFlops(): number { return this.query.flops; }
+  flopsPerContextToken(): number { return this.key.flops + this.value.flops; }
 }
 
 /**
@@ -52,7 +70,7 @@ export function cross(options: CrossOptions): AttentionVariant {
   const kvHeads = options.kvHeads ?? options.heads;
   checkHeads('cross', options.heads, kvHeads);
   checkSoftmaxOptions('cross', options);
-  const capabilities = { ...softmaxCapabilities({ causal: false }), cross: true, cache: true, rotate: false, scoreMod: false, packing: false };
+  const capabilities = { ...softmaxCapabilities({ causal: false }), cross: true, cache: true, rotate: false, scoreMod: false, packing: false, prefix: false };
   const heads = (width: number) => headShape('cross', width, options.heads, options.headWidth);
   return {
     contract: 'attention/1', name: 'cross', capabilities, heads,

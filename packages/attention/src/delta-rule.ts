@@ -42,11 +42,11 @@ class DeltaRule extends RecurrentMixer {
     this.#sizes = sizes;
   }
 
-  protected mix({ x, cache }: AttentionInput): Tensor {
-    const { heads: { count: H, width: D }, valueWidth: E } = this.#sizes, [B, T] = x.shape as [number, number, number];
-    const q = unitLength(this.query.inHeads(x, cache, 'queries')), k = unitLength(this.key.inHeads(x, cache, 'keys')), v = this.value.inHeads(x, cache, 'values');
+  protected mix(input: AttentionInput): Tensor {
+    const { heads: { count: H, width: D }, valueWidth: E } = this.#sizes, { x, cache, segments } = input, [B, T] = x.shape as [number, number, number];
+    const q = unitLength(this.query.inHeads(input, 'queries')), k = unitLength(this.key.inHeads(input, 'keys')), v = this.value.inHeads(input, 'values');
     const rate = perHead(this.rate.forward(x).cast('f32').sigmoid());
-    const mixed = remembering(cache, [B, H, D, E], (state) => deltaProduct({ q, k, v, rate, state }));
+    const mixed = remembering(cache, [B, H, D, E], (state) => deltaProduct({ q, k, v, rate, state, segments }));
     return rmsNorm(byToken(mixed), { gain: read(this.headGain) }).reshape([B, T, H * E]).cast(x.dtype);
   }
 

@@ -46,12 +46,12 @@ class GatedLinear extends RecurrentMixer {
     this.#sizes = sizes;
   }
 
-  protected mix({ x, cache }: AttentionInput): Tensor {
+  protected mix({ x, cache, segments }: AttentionInput): Tensor {
     const { heads: H, keyWidth: D, valueWidth: E, temperature } = this.#sizes, [B, T] = x.shape as [number, number, number];
     const q = toHeads(this.query.forward(x), H).mul(1 / Math.sqrt(D)), k = toHeads(this.key.forward(x), H), v = toHeads(this.value.forward(x), H);
     const logits = this.decayUp.forward(this.decayDown.forward(x)).cast('f32');
     const logDecay = toHeads(softplus(logits.neg()).mul(-1 / temperature).maximum(leastLogDecay), H);
-    const mixed = remembering(cache, [B, H, D, E], (state) => gatedProduct({ q, k, v, logDecay, state }));
+    const mixed = remembering(cache, [B, H, D, E], (state) => gatedProduct({ q, k, v, logDecay, state, segments }));
     return rmsNorm(byToken(mixed), { gain: read(this.headGain) }).reshape([B, T, H * E]).cast(x.dtype).mul(silu(this.gate.forward(x)));
   }
 

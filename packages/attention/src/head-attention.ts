@@ -30,8 +30,8 @@ export abstract class HeadAttention extends SoftmaxAttention {
     const { q, k, v } = this.project(input), { cache } = input;
     const queries = this.prepared(q, input, 'query'), keys = this.prepared(k, input, 'key');
     if (!cache || this.shape.capabilities.cross) return this.attendTo(input, { q: queries, k: keys, v }, { firstQuery: 0 });
-    const { parts: [allKeys, allValues], places } = remember(cache, { keys, values: v }, this.mask?.reach);
-    return this.attendTo(input, { q: queries, k: allKeys!, v: allValues! }, { firstQuery: cache.start, places });
+    const { parts: [allKeys, allValues], places, keyPadding } = remember(cache, { keys, values: v }, this.mask?.reach, input);
+    return this.attendTo({ ...input, keyPadding }, { q: queries, k: allKeys!, v: allValues! }, { firstQuery: cache.start, places });
   }
 
   /** Heads [B, H or G, T, D] of a projection. */

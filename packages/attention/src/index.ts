@@ -1,6 +1,6 @@
 export { attend, type AttendOptions } from './attend.js';
 export type { Mask } from './masks/mask.js';
-export { reaching } from './masks/mask.js';
+export { reaching, relative } from './masks/mask.js';
 export { and, not, or } from './masks/combine.js';
 export { causal } from './masks/causal.js';
 export { slidingWindow } from './masks/sliding-window.js';

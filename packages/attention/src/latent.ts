@@ -63,8 +63,8 @@ class Latent extends SoftmaxAttention {
     const down = this.keyValueDown.forward(x).reshape([B, 1, T, rank + rotated]);
     const latent = this.#normalized(columns(down, 0, rank), this.latentGain), turnedKey = turned(columns(down, rank, rank + rotated), 'key');
     if (!cache) return this.#unfolded(input, plainQuery, turnedQuery, latent, turnedKey);
-    const { parts: [latents, turnedKeys], places } = remember(cache, { latents: latent, turnedKeys: turnedKey }, this.mask?.reach);
-    return this.#folded(input, plainQuery, turnedQuery, latents!, turnedKeys!, places);
+    const { parts: [latents, turnedKeys], places, keyPadding } = remember(cache, { latents: latent, turnedKeys: turnedKey }, this.mask?.reach, input);
+    return this.#folded({ ...input, keyPadding }, plainQuery, turnedQuery, latents!, turnedKeys!, places);
   }
 
   /** Keys and values of every head are made from the latent. */

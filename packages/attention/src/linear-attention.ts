@@ -51,14 +51,14 @@ class LinearAttention extends RecurrentMixer {
     this.#options = options;
   }
 
-  protected mix({ x, cache, keyPadding }: AttentionInput): Tensor {
+  protected mix({ x, cache, keyPadding, segments }: AttentionInput): Tensor {
     const { count: H, width: D } = this.#heads, { normalizer = 'sum', causal = true } = this.#options, [B, T] = x.shape as [number, number, number];
     const split = (projection: Linear): Tensor => toHeads(projection.forward(x), H).cast('f32');
     const q = this.queryMap.forward(split(this.query)), k = this.keyMap.forward(split(this.key)), v = split(this.value), F = q.shape[3]!;
     // The sum of the scores is what a value of 1 gets.
     const values = normalizer === 'sum' ? concat([v, ones([B, H, T, 1])], -1) : v, E = values.shape[3]!;
     const keys = keyPadding ? k.mul(keyPadding.not().cast('f32').reshape([B, 1, T, 1])) : k, queries = normalizer === 'sum' ? q : q.mul(1 / Math.sqrt(F));
-    const mixed = causal ? remembering(cache, [B, H, F, E], (state) => decayedProduct({ q: queries, k: keys, v: values, state })) : queries.matmul(keys.transpose().matmul(values));
+    const mixed = causal ? remembering(cache, [B, H, F, E], (state) => decayedProduct({ q: queries, k: keys, v: values, state, segments })) : queries.matmul(keys.transpose().matmul(values));
     const part = (from: number, to: number): Tensor => mixed.slice(undefined, undefined, undefined, [from, to]);
     const scaled = normalizer === 'sum' ? part(0, D).div(part(D, D + 1).add(epsilon)) : mixed;
     const heads = byToken(scaled);
@@ -82,7 +82,7 @@ export function linearAttention(options: LinearAttentionOptions): AttentionVaria
   requireCount('linearAttention', 'heads', count);
   if (featureMap !== undefined && !featureMapNames.includes(featureMap)) throw new RangeError(`linearAttention: featureMap must be ${featureMapNames.join(', ')}, got ${JSON.stringify(featureMap)}`);
   if (normalizer !== undefined && !['sum', 'headNorm', 'none'].includes(normalizer)) throw new RangeError(`linearAttention: normalizer must be sum, headNorm or none, got ${JSON.stringify(normalizer)}`);
-  const capabilities = { ...recurrentCapabilities, causal, bidirectional: !causal, cache: causal, keyPadding: true };
+  const capabilities = { ...recurrentCapabilities, causal, bidirectional: !causal, cache: causal, packing: causal, keyPadding: true };
   const heads = (width: number): HeadShape => headShape('linearAttention', width, count, options.headWidth);
   return {
     contract: 'attention/1', name: 'linearAttention', capabilities, heads,

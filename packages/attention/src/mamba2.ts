@@ -44,14 +44,14 @@ class Mamba2 extends RecurrentMixer {
     this.#sizes = sizes;
   }
 
-  protected mix({ x, cache }: AttentionInput): Tensor {
-    const { heads: H, headWidth: E, stateWidth: D, groups: G } = this.#sizes, { inner } = this.shape, [B, T] = x.shape as [number, number, number], shared = G * D;
+  protected mix(input: AttentionInput): Tensor {
+    const { heads: H, headWidth: E, stateWidth: D, groups: G } = this.#sizes, { inner } = this.shape, { x, cache, segments } = input, [B, T] = x.shape as [number, number, number], shared = G * D;
     const all = this.input.forward(x), part = (of: Tensor, from: number, count: number): Tensor => of.slice(undefined, undefined, [from, from + count]);
     const gate = part(all, 0, inner), { distance, logDecay } = this.fading.forward(part(all, 2 * inner + 2 * shared, H));
-    const mixedIn = this.convolution.forward(part(all, inner, inner + 2 * shared), cache, 'convolution').cast('f32');
+    const mixedIn = this.convolution.forward(part(all, inner, inner + 2 * shared), input, 'convolution').cast('f32');
     const values = toHeads(part(mixedIn, 0, inner), H), k = toHeads(part(mixedIn, inner, shared), G), q = toHeads(part(mixedIn, inner + shared, shared), G);
     const v = values.mul(distance.reshape([B, H, T, 1]));
-    const mixed = remembering(cache, [B, H, D, E], (state) => decayedProduct({ q, k, v, logDecay, state }));
+    const mixed = remembering(cache, [B, H, D, E], (state) => decayedProduct({ q, k, v, logDecay, state, segments }));
     const joined = byToken(mixed.add(values.mul(read(this.skip).reshape([1, H, 1, 1])))).reshape([B, T, inner]);
     return rmsNorm(joined.mul(silu(gate.cast('f32'))), { gain: read(this.innerGain) }).cast(x.dtype);
   }

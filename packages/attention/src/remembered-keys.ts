@@ -1,8 +1,8 @@
-import { arange, assign, concat, read, where, type Tensor } from '@ashlar/tensor';
-import type { LayerCache } from '@ashlar/nn';
+import { arange, assign, concat, read, where, zeros, type Tensor } from '@ashlar/tensor';
+import type { AttentionInput, LayerCache } from '@ashlar/nn';
 
-/** Keys and values that a query may see, and the places of queries and keys; a place below 0 holds nothing. */
-export interface Remembered { readonly parts: readonly Tensor[]; readonly places: { readonly q: Tensor; readonly k: Tensor } }
+/** Keys and values that a query may see, which of them are padding, bool [B, S], and the places of queries and keys; a place below 0 holds nothing. */
+export interface Remembered { readonly parts: readonly Tensor[]; readonly keyPadding: Tensor | undefined; readonly places: { readonly q: Tensor; readonly k: Tensor } }
 
 /** x mod n, from 0. */
 const floorMod = (x: Tensor, n: number): Tensor => x.mod(n).add(n).mod(n);
@@ -10,9 +10,13 @@ const floorMod = (x: Tensor, n: number): Tensor => x.mod(n).add(n).mod(n);
 /**
  * Adds what a layer computed for new tokens, each [B, G, T, …], to what it remembers. Where no query sees further back than
  * `reach` keys, only so many are kept: the key at place p lies in slot p mod reach.
- * @throws {RangeError} where more tokens come at once than a cache that forgets nothing can hold.
+ * @param input Its `keyPadding`, bool [B, T], is of the new tokens; absent: none of them is padding.
+ * @throws {RangeError} where more tokens come at once than a cache that forgets nothing can hold. @throws {Error} on segments.
  */
-export function remember(cache: LayerCache, added: Readonly<Record<string, Tensor>>, reach: number | undefined): Remembered {
+export function remember(cache: LayerCache, computed: Readonly<Record<string, Tensor>>, reach: number | undefined, { x, keyPadding, segments }: AttentionInput): Remembered {
+  if (segments) throw new Error('a cache holds one document a row; leave out segments');
+  const [rows, count] = x.shape as [number, number], padding = keyPadding?.cast('i32') ?? (cache.has('padding') ? zeros([rows, count], 'i32') : undefined);
+  const added = padding ? { ...computed, padding: padding.reshape([rows, 1, count]) } : computed;
   const { start, capacity } = cache, slots = Math.min(reach ?? capacity, capacity), rolls = slots < capacity;
   const T = Object.values(added)[0]!.shape[2]!;
   if (!rolls && T > slots) throw new RangeError(`the cache holds ${slots} tokens, and ${T} came at once; give it a larger capacity`);
@@ -29,5 +33,6 @@ export function remember(cache: LayerCache, added: Readonly<Record<string, Tenso
     assign(variable, after);
     return joins ? concat([before, part], 2) : after;
   });
-  return { parts, places: { q: news, k: joins ? concat([placesBefore(start), news]) : places } };
+  const kept = padding && parts.at(-1)!;
+  return { parts, keyPadding: kept?.reshape([rows, kept.shape[2]!]).ne(0), places: { q: news, k: joins ? concat([placesBefore(start), news]) : places } };
 }

@@ -37,7 +37,7 @@ class Retention extends RecurrentMixer {
     this.#site = site;
   }
 
-  protected mix({ x, positions, cache }: AttentionInput): Tensor {
+  protected mix({ x, positions, cache, segments }: AttentionInput): Tensor {
     const { count: H, width: D } = this.#heads, E = this.#valueWidth, { positional } = this.#site, [B, T] = x.shape as [number, number, number];
     const turned = (projection: Linear, of: 'query' | 'key'): Tensor => {
       const split = toHeads(projection.forward(x), H);
@@ -45,7 +45,7 @@ class Retention extends RecurrentMixer {
     };
     const q = turned(this.query, 'query'), k = turned(this.key, 'key').mul(1 / Math.sqrt(D)), v = toHeads(this.value.forward(x), H);
     const logDecay = tensor(Float32Array.from({ length: H }, (_, h) => Math.log1p(-(2 ** (-5 - h))))).reshape([1, H, 1]).broadcastTo([1, H, T]);
-    const mixed = remembering(cache, [B, H, D, E], (state) => decayedProduct({ q, k, v, logDecay, state }));
+    const mixed = remembering(cache, [B, H, D, E], (state) => decayedProduct({ q, k, v, logDecay, state, segments }));
     return rmsNorm(byToken(mixed)).reshape([B, T, H * E]).cast(x.dtype).mul(silu(this.gate.forward(x)));
   }
 

@@ -71,9 +71,8 @@ export abstract class SoftmaxAttention extends Module implements Attention {
   protected abstract get projectionFlops(): number;
 
   forward(input: AttentionInput): Tensor {
-    const { name, capabilities, heads: H, headWidth, valueWidth = headWidth } = this.shape, { x, cache, segments, keyPadding } = input;
+    const { name, capabilities, heads: H, headWidth, valueWidth = headWidth } = this.shape, { x } = input;
     checkAttentionInput(name, capabilities, input);
-    if (cache && !capabilities.cross && (segments || keyPadding)) throw new Error(`${name}: a cache holds one document a row, without padding; give neither segments nor keyPadding with it`);
     const [B, T] = x.shape as [number, number, number], mixed = this.mix(input).permute(0, 2, 1, 3);
     const gate = this.gate?.forward(x).sigmoid().reshape([B, T, H, -1]);
     const joined = (gate ? mixed.mul(gate) : mixed).reshape([B, T, H * valueWidth]);
@@ -81,12 +80,18 @@ export abstract class SoftmaxAttention extends Module implements Attention {
   }
 
   /** Attention with the part's own mask and the input's, its score mod and the positional encoding's, soft cap and sinks. */
-  protected attendTo({ mask, segments, keyPadding }: AttentionInput, { q, k, v }: Projected, { firstQuery, queries = q, places }: AttendTo): Tensor {
-    const own = this.mask;
+  protected attendTo({ mask, segments, keyPadding, prefix }: AttentionInput, { q, k, v }: Projected, { firstQuery, queries = q, places }: AttendTo): Tensor {
+    const own = prefix ? this.#withPrefix(prefix) : this.mask;
     return attend(q, k, v, {
       mask: mask && own ? and(own, mask) : mask ?? own, score: this.#scoreMod(queries, firstQuery), scale: this.#scale, softcap: this.#options.softcap, sinks: this.sinks && read(this.sinks),
       segments, keyPadding, places, dropout: this.site.dropout.attention, strongest: this.shape.strongest,
     });
+  }
+
+  /** The part's mask where the first tokens of a row, i32 [B], see each other both ways. */
+  #withPrefix(prefix: Tensor): Mask {
+    const mask: Mask = ({ b, q, k }) => k.le(q).or(k.lt(prefix.at(b)));
+    return this.#options.mask ? and(mask, this.#options.mask) : mask;
   }
 
   #scoreMod(queries: Tensor, firstQuery: number | Tensor): ScoreMod | undefined {

@@ -13,7 +13,7 @@ export interface SoftmaxOptions {
   /** Which scores count: `slidingWindow(64)`, `or(slidingWindow(64), globalTokens(2))`, or a function of one's own. */
   readonly mask?: Mask | undefined;
   /** Changes a score by where it is, after the soft cap and before a positional encoding does: `({ score, q, k }) => …`. Default: none. */
-  readonly score?: ScoreMod | undefined;
+  readonly score?: (ScoreMod & { readonly relative?: boolean }) | undefined;
   /** Factor of the products q·k; default 1/√D. */
   readonly scale?: number | undefined;
   /** No scaled product beyond ±softcap: softcap · tanh(score / softcap). Gemma 2, arXiv 2408.00118. Default: none. */
@@ -50,10 +50,14 @@ export function checkHeads(owner: string, heads: number, kvHeads: number): void 
   if (heads % kvHeads !== 0) throw new RangeError(`${owner}: kvHeads must divide heads (${heads}), got ${kvHeads}`);
 }
 
-/** What attention over the softmax of all scores can do: where it is causal, it can be cached. */
-export function softmaxCapabilities({ causal = true, mask }: SoftmaxOptions): AttentionCapabilities {
-  const backward = causal || mask?.reach !== undefined;
+/**
+ * What attention over the softmax of all scores can do: where it is causal, it can be cached, and if its mask does not
+ * promise that no key after the query is seen, it can have a prefix; where mask and score depend on q − k alone, documents
+ * may share a row.
+ */
+export function softmaxCapabilities({ causal = true, mask, score }: SoftmaxOptions): AttentionCapabilities {
+  const backward = causal || mask?.reach !== undefined, prefix = causal && mask?.reach === undefined, packing = [mask, score].every((mod) => mod?.relative ?? mod === undefined);
   return {
-    causal: backward, bidirectional: !backward, cross: false, cache: backward, rotate: true, scoreMod: true, arbitraryMask: true, packing: true, keyPadding: true, innerNorm: true, weightDropout: true,
+    causal: backward, bidirectional: !backward, cross: false, cache: backward, rotate: true, scoreMod: true, arbitraryMask: true, packing, prefix, keyPadding: true, innerNorm: true, weightDropout: true,
   };
 }

@@ -169,6 +169,7 @@ export function attentionChecks(variant: AttentionVariant, options: TestAttentio
     ['mask', capabilities.arbitraryMask, () => ({ mask: ({ q, k }) => k.le(q) })],
     ['keyPadding', capabilities.keyPadding ?? false, () => ({ keyPadding: input([batch, 4], 'bool', new Uint8Array(batch * 4)) })],
     ['segments', capabilities.packing, () => ({ segments: tensor(new Int32Array(batch * 4), { shape: [batch, 4] }) })],
+    ['prefix', capabilities.prefix ?? false, () => ({ prefix: tensor(Int32Array.from({ length: batch }, () => 2), { shape: [batch] }) })],
     ['cache', capabilities.cache, () => ({ cache: new KitCache(8).at(tensor(Int32Array.of(0), { shape: [] })) })],
   ];
   for (const [use, declared, given] of uses) if (!declared) checks.push({ name: `${use} is not declared, and refused`, run: async () => {
@@ -185,13 +186,30 @@ export function attentionChecks(variant: AttentionVariant, options: TestAttentio
     const keyPadding = input([batch, S], 'bool', Uint8Array.from({ length: batch * S }, (_, i) => Number(padded(i % S))));
     await hides(async (changed) => run(built(), changed.x, device, { keyPadding, ...changed.context }), T, padded, S);
   } });
-  if (capabilities.packing) checks.push({ name: 'documents of one row do not see each other', run: async (device) => {
-    const T = 9, cut = 4, x = xOf(T), segments = tensor(Int32Array.from({ length: batch * T }, (_, i) => Number(i % T >= cut)), { shape: [batch, T] });
-    const packed = await run(built(), x, device, { segments }), changed = x.slice();
-    for (let b = 0; b < batch; b++) changed.fill(2, b * T * width, (b * T + cut) * width);
-    const after = await run(built(), changed, device, { segments });
-    for (let b = 0; b < batch; b++) for (let i = (b * T + cut) * width; i < (b + 1) * T * width; i++) if (Math.abs(packed[i]! - after[i]!) > 1e-6) throw new Error('a document depends on the one before it in its row');
-    if (Array.from(packed).every((value, i) => Math.abs(value - after[i]!) < 1e-6)) throw new Error('the first document does not depend on itself');
+  if (capabilities.packing) checks.push({ name: 'documents of one row give what each gives alone', run: async (device) => {
+    const lengths = [3, 1, 70, 6], T = 80, x = xOf(T), starts = lengths.map((_, d) => lengths.slice(0, d).reduce((sum, length) => sum + length, 0));
+    const segments = tensor(Int32Array.from({ length: batch * T }, (_, i) => 7 - starts.filter((start) => start <= i % T).length), { shape: [batch, T] });
+    const packed = await run(built(), x, device, { segments });
+    for (const [d, start] of starts.entries()) {
+      const size = lengths[d]! * width, part = (of: ArrayLike<number>, b: number): number[] => Array.from({ length: size }, (_, i) => of[(b * T + start) * width + i]!);
+      const rows = Array.from({ length: batch }, (_, b) => part(x, b)).flat();
+      expectNear(Array.from({ length: batch }, (_, b) => part(packed, b)).flat(), Array.from(await run(built(), Float32Array.from(rows), device)), tolerance, `document ${d}, of ${lengths[d]} tokens`);
+    }
+  } });
+  if (capabilities.prefix) checks.push({ name: 'tokens of a prefix see ahead in it, the others what stands before', run: async (device) => {
+    const T = 8, prefixes = [5, 2], x = xOf(T), prefix = tensor(Int32Array.from(prefixes), { shape: [batch] }), before = await run(built(), x, device, { prefix });
+    let ahead = 0;
+    for (let at = 0; at < T; at++) {
+      const changed = x.slice();
+      for (let b = 0; b < batch; b++) changed.fill(2, (b * T + at) * width, (b * T + at + 1) * width);
+      const after = await run(built(), changed, device, { prefix });
+      for (let b = 0; b < batch; b++) for (let t = 0; t < T; t++) {
+        const moved = Array.from({ length: width }, (_, c) => Math.abs(after[(b * T + t) * width + c]! - before[(b * T + t) * width + c]!)).some((difference) => difference > 1e-6);
+        if (moved && at > t && at >= prefixes[b]!) throw new Error(`token ${t} sees token ${at}, which stands after it, with a prefix of ${prefixes[b]}`);
+        if (moved && at > t) ahead++;
+      }
+    }
+    if (ahead === 0) throw new Error('no token of the prefix sees one that stands after it');
   } });
 
   /** Changes hidden keys alone: rows of other queries must stay; then a seen key, and some must change. */

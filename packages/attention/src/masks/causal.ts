@@ -1,4 +1,4 @@
-import { reaching } from './mask.js';
+import { reaching, relative } from './mask.js';
 
 /** A query sees itself and what stands before it: k ≤ q. */
-export const causal = reaching(Infinity, ({ q, k }) => k.le(q));
+export const causal = relative(reaching(Infinity, ({ q, k }) => k.le(q)));

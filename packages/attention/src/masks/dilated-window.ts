@@ -1,5 +1,5 @@
 import { requireCount } from '@ashlar/nn';
-import { reaching, type Mask } from './mask.js';
+import { reaching, relative, type Mask } from './mask.js';
 
 export interface DilatedWindowOptions {
   /** How many keys a query sees, itself included. */
@@ -15,5 +15,5 @@ export interface DilatedWindowOptions {
 export function dilatedWindow({ windowKeys, dilation }: DilatedWindowOptions): Mask {
   requireCount('dilatedWindow', 'windowKeys', windowKeys);
   requireCount('dilatedWindow', 'dilation', dilation);
-  return reaching((windowKeys - 1) * dilation + 1, ({ q, k }) => k.le(q).and(q.sub(k).lt(windowKeys * dilation)).and(q.sub(k).mod(dilation).eq(0)));
+  return relative(reaching((windowKeys - 1) * dilation + 1, ({ q, k }) => k.le(q).and(q.sub(k).lt(windowKeys * dilation)).and(q.sub(k).mod(dilation).eq(0))));
 }

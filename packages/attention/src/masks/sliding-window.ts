@@ -1,5 +1,5 @@
 import { requireCount } from '@ashlar/nn';
-import { reaching, type Mask } from './mask.js';
+import { reaching, relative, type Mask } from './mask.js';
 
 /**
  * A query sees `windowKeys` keys: itself and the windowKeys − 1 before it; 0 ≤ q − k < windowKeys. As Mistral 7B, Jiang
@@ -8,5 +8,5 @@ import { reaching, type Mask } from './mask.js';
  */
 export function slidingWindow(windowKeys: number): Mask {
   requireCount('slidingWindow', 'windowKeys', windowKeys);
-  return reaching(windowKeys, ({ q, k }) => k.le(q).and(q.sub(k).lt(windowKeys)));
+  return relative(reaching(windowKeys, ({ q, k }) => k.le(q).and(q.sub(k).lt(windowKeys))));
 }

@@ -1,5 +1,5 @@
 import { requireCount } from '@ashlar/nn';
-import { reaching, type Mask } from './mask.js';
+import { reaching, relative, type Mask } from './mask.js';
 
 export interface StridedOptions { readonly stride: number }
 
@@ -10,5 +10,5 @@ export interface StridedOptions { readonly stride: number }
  */
 export function strided({ stride }: StridedOptions): Mask {
   requireCount('strided', 'stride', stride);
-  return reaching(Infinity, ({ q, k }) => k.le(q).and(q.sub(k).lt(stride).or(q.sub(k).mod(stride).eq(0))));
+  return relative(reaching(Infinity, ({ q, k }) => k.le(q).and(q.sub(k).lt(stride).or(q.sub(k).mod(stride).eq(0)))));
 }

@@ -1,5 +1,5 @@
 import { requireCount } from '@ashlar/nn';
-import type { Mask } from './mask.js';
+import { relative, type Mask } from './mask.js';
 
 /**
  * A query sees `windowKeys` keys: itself and (windowKeys − 1) / 2 on either side. Longformer's window, Beltagy et al.
@@ -10,5 +10,5 @@ export function symmetricWindow(windowKeys: number): Mask {
   requireCount('symmetricWindow', 'windowKeys', windowKeys);
   if (windowKeys % 2 === 0) throw new RangeError(`symmetricWindow: windowKeys must be odd (as many on either side, and itself), got ${windowKeys}`);
   const side = (windowKeys - 1) / 2;
-  return ({ q, k }) => q.sub(k).le(side).and(k.sub(q).le(side));
+  return relative(({ q, k }) => q.sub(k).le(side).and(k.sub(q).le(side)));
 }

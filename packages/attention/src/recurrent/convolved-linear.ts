@@ -1,5 +1,5 @@
 import type { Tensor } from '@ashlar/tensor';
-import { Linear, silu, type LayerCache, type LinearOptions } from '@ashlar/nn';
+import { Linear, silu, type AttentionInput, type LinearOptions } from '@ashlar/nn';
 import { toHeads } from './recurrent-mixer.js';
 import { ShortConvolution } from './short-convolution.js';
 
@@ -20,9 +20,9 @@ export class ConvolvedLinear extends Linear {
     this.#heads = heads;
   }
 
-  /** x [B, T, C] → f32 [B, H, T, D]. @param name Of the convolution's state in the cache. */
-  inHeads(x: Tensor, cache: LayerCache | undefined, name: string): Tensor {
-    const projected = this.forward(x);
-    return toHeads(this.convolution ? this.convolution.forward(projected, cache, name) : silu(projected), this.#heads).cast('f32');
+  /** Its x, [B, T, C], to f32 [B, H, T, D]. @param name Of the convolution's state in the cache. */
+  inHeads(input: Pick<AttentionInput, 'x' | 'cache' | 'segments'>, name: string): Tensor {
+    const projected = this.forward(input.x);
+    return toHeads(this.convolution ? this.convolution.forward(projected, input, name) : silu(projected), this.#heads).cast('f32');
   }
 }

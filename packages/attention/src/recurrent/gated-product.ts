@@ -2,6 +2,7 @@
 import { arange, where, type Tensor } from '@ashlar/tensor';
 import { chunksOf, cut, join, lastOf, notBefore } from './chunks.js';
 import type { Mixed } from './decayed-product.js';
+import { documentsOf } from './documents.js';
 import { fadingStates } from './scan.js';
 
 /** Tokens whose factors are told from the same one: sixteen times the least log factor stays inside f32. */
@@ -20,6 +21,8 @@ export interface GatedProductInput {
   readonly logDecay: Tensor;
   /** [B, H, D, E]. Absent: nothing. */
   readonly state?: Tensor | undefined;
+  /** The number of each token's document, i32 [B, T]; without a state. Absent: one. */
+  readonly segments?: Tensor | undefined;
 }
 
 /**
@@ -27,7 +30,7 @@ export interface GatedProductInput {
  * qᵢ exp(bᵢ − β) and kⱼ exp(β − bⱼ), β the b before the part of 16 tokens that i is in: the first exponent is at most 0, the
  * second too, except inside that part, where it is at most −16 · leastLogDecay. Yang et al. 2023, arXiv 2312.06635.
  */
-export function gatedProduct({ q, k, v, logDecay, state }: GatedProductInput): Mixed {
+export function gatedProduct({ q, k, v, logDecay, state, segments }: GatedProductInput): Mixed {
   const [B, H, T, D] = q.shape as [number, number, number, number];
   const chunks = chunksOf(T), { count: N, length: C } = chunks, L = Math.min(partLength, C), P = C / L;
   const [queries, keys, values, gates] = [q, k, v, logDecay].map((part) => cut(part.cast('f32'), chunks)) as [Tensor, Tensor, Tensor, Tensor];
@@ -38,11 +41,13 @@ export function gatedProduct({ q, k, v, logDecay, state }: GatedProductInput): M
   const partEnd = arange(P).add(1).mul(L).reshape([P, 1, 1]), known = arange(C).reshape([1, C, 1]).lt(partEnd);
   const turned = keys.reshape([B, H, N, 1, C, D]).mul(where(known, start.sub(log.reshape([B, H, N, 1, C, D])), -Infinity).exp());
   const scores = parts(queries).mul(parts(log).sub(start).exp()).matmul(turned.transpose()).reshape([B, H, N, C, C]);
-  const inside = where(notBefore(C), scores, 0).matmul(values);
+  const documents = segments && documentsOf(segments, chunks, 1);
+  const inside = where(documents ? notBefore(C).and(documents.same) : notBefore(C), scores, 0).matmul(values);
 
-  const added = keys.mul(whole.sub(log).exp()).transpose().matmul(values);
-  const before = fadingStates({ log: whole.reshape([B, H, N, D]), added }, state);
-  const outputs = N === 1 && !state ? inside : inside.add(queries.mul(log.exp()).matmul(before));
+  const left = keys.mul(whole.sub(log).exp()), added = (documents ? left.mul(documents.open) : left).transpose().matmul(values);
+  const before = fadingStates({ log: whole.reshape([B, H, N, D]), added, resets: documents?.resets }, state);
+  const reached = queries.mul(log.exp()).matmul(before);
+  const outputs = N === 1 && !state ? inside : inside.add(documents ? reached.mul(documents.continued) : reached);
   const last = (x: Tensor): Tensor => lastOf(x, 2);
   return { output: join(outputs, T), state: last(before).mul(last(whole).exp().transpose()).add(last(added)).reshape([B, H, D, v.shape[3]!]) };
 }

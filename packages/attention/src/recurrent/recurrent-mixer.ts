@@ -14,7 +14,7 @@ export interface MixerShape {
 
 /** What a mixer that keeps a state, and not all keys, can do. */
 export const recurrentCapabilities: AttentionCapabilities = {
-  causal: true, bidirectional: false, cross: false, cache: true, rotate: false, scoreMod: false, arbitraryMask: false, packing: false, keyPadding: false, innerNorm: true, weightDropout: false,
+  causal: true, bidirectional: false, cross: false, cache: true, rotate: false, scoreMod: false, arbitraryMask: false, packing: true, keyPadding: false, innerNorm: true, weightDropout: false,
 };
 
 /** A mixer whose memory of the tokens before is a state of fixed size: what all of them share. */
@@ -40,6 +40,7 @@ export abstract class RecurrentMixer extends Module implements Attention {
 
   forward(input: AttentionInput): Tensor {
     checkAttentionInput(this.shape.name, this.shape.capabilities, input);
+    if (input.cache && input.segments) throw new Error(`${this.shape.name}: a cache holds one document a row; leave out segments`);
     const mixed = this.mix(input);
     return dropout(this.output.forward(this.innerNorm?.forward(mixed) ?? mixed), this.#residualDropout);
   }
