@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { deviceNames } from './device-choice.js';
+import { formatNames } from './export/format-names.js';
 import { exitCodes } from './failure.js';
 import type { Streams } from './streams.js';
 
@@ -64,6 +65,16 @@ export function createProgram(streams: Streams, done: (exitCode: number) => void
     .addOption(device())
     .option('--json', 'print one JSON object', false)
     .action(async (options) => done(await (await import('./commands/evaluate.js')).evaluateCommand(options, streams)));
+
+  program.command('export').description('write a trained model in the form of another program')
+    .requiredOption('--run <dir>', 'the folder of a run')
+    .requiredOption('--format <name>', `which form: ${formatNames.join(', ')}`)
+    .requiredOption('--out <path>', 'the file to write; what is there is replaced')
+    .option('--batch <n>', 'onnx: rows of a batch; default 1', wholeNumber(1))
+    .option('--length <n>', 'onnx: tokens of a row; default: the longest that the model takes', wholeNumber(1))
+    .option('--source-length <n>', 'onnx, of an encoder-decoder: tokens of its source; default: the longest that the model takes', wholeNumber(1))
+    .option('--padding', 'onnx: the model also takes which tokens are padding')
+    .action(async (options) => done(await (await import('./commands/export.js')).exportCommand(options, streams)));
 
   program.command('list').description('list the parts that a config can name')
     .argument('[family]', 'attention, positional, norm, residual or feed-forward; default: all')

@@ -9,3 +9,6 @@ export { readHuggingFaceConfig, writeHuggingFaceConfig, type DescribedModel, typ
 export { huggingFaceFiles, modelFromHuggingFace, type HuggingFaceFiles, type HuggingFaceModel, type PretrainedModel } from './pretrained-model.js';
 export { tensorPlaces, type ModulePair, type ParameterShapes, type TensorPlace, type TensorTable } from './tensor-table.js';
 export { readParameters, storedTensors, type ParameterValues, type TensorFiles } from './tensor-transfer.js';
+export { exportOnnx, type ExportOnnxOptions } from './onnx/export-model.js';
+export { onnxModel, type OnnxModelOptions } from './onnx/onnx-model.js';
+export { OnnxError, onnxBytes, onnxChunks, type OnnxAttribute, type OnnxModel, type OnnxNode, type OnnxTensor, type OnnxType, type OnnxValue } from './onnx/onnx-format.js';

@@ -1,3 +1,4 @@
 export { openSafetensors, readSafetensorsFile, writeSafetensors, type SafetensorsFile } from './node/safetensors-file.js';
 export { openTensorFolder, type TensorFolder } from './node/tensor-folder.js';
 export { loadHuggingFace, saveHuggingFace, type SaveHuggingFaceOptions } from './node/hugging-face-folder.js';
+export { writeOnnx } from './node/onnx-file.js';

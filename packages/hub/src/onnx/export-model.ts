@@ -43,6 +43,7 @@ function interfaceOf(model: Decoder | Encoder | EncoderDecoder, { batch = 1, len
     const count = given ?? most;
     if (count === undefined) throw new OnnxError(`onnx: ${name} is missing, as the model has no maxLength; an ONNX graph of ours has fixed shapes`);
     for (const [what, size] of [['batch', batch], [name, count]] as const) if (!Number.isSafeInteger(size) || size < 1) throw new OnnxError(`onnx: ${what} must be a whole number from 1, got ${size}`);
+    if (most !== undefined && count > most) throw new OnnxError(`onnx: ${name} must be at most the model's maxLength (${most}), got ${count}`);
     return { shape: [batch, count], dtype: 'i32' } as const;
   };
   if (model instanceof EncoderDecoder) {

@@ -99,6 +99,7 @@ describe('what the file says', () => {
   test('a model without a longest sequence must be told a length', async () => {
     const free = build(configOf({ maxLength: undefined }), { seed: 3 }) as Decoder;
     await expect(async () => exportOnnx(free)).rejects.toThrow('onnx: length is missing, as the model has no maxLength; an ONNX graph of ours has fixed shapes');
+    await expect(async () => exportOnnx(model, { length: 9 })).rejects.toThrow('onnx: length must be at most the model\'s maxLength (8), got 9');
     await expect(async () => exportOnnx(free, { length: 0 })).rejects.toThrow('onnx: length must be a whole number from 1, got 0');
     await expect(async () => exportOnnx(free, { length: 4, sourceLength: 4 })).rejects.toThrow('onnx: sourceLength is of encoder-decoders alone');
     expect((await exportOnnx(free, { length: 4, batch: 3 })).inputs).toEqual([{ name: 'tokens', type: 'int64', shape: [3, 4] }]);
