@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The command line: `bench r0`, `bench gemm`, `bench memory`, `bench depth`, `bench mixers`, `bench recall`, `bench setup`. */
+/** The command line: `bench SUITE`, `bench list`, and commands for what is no benchmark of one call. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { peerNames } from './peers/catalogue.js';
 import { adapterChoices } from './own/device-options.js';
@@ -35,7 +35,7 @@ withDevice(program)
     return (await import('./harness/command.js')).runBenchmarks(what, options);
   });
 
-onDevice('r0', 'one training step of a small GPT, checked before it is timed')
+for (const [step, size] of [['r0', 'a small GPT: 4 layers, width 128, context 64'], ['r1', 'a larger GPT: 6 layers, width 384, context 256']] as const) onDevice(step, `one training step of ${size}; checked before it is timed`)
   .option('--peers <peers>', `all, none, or names with commas between: ${peerNames.join(', ')}`, 'none')
   .option('--only-peers', 'leave ourselves out')
   .option('--python <path>', 'a Python that has torch')
@@ -43,7 +43,7 @@ onDevice('r0', 'one training step of a small GPT, checked before it is timed')
   .option('--round-ms <ms>', 'wanted length of a round', wholeNumber(1), 1000)
   .option('--budget <seconds>', 'most time for the rounds of one contestant, two rounds excepted', wholeNumber(1), 60)
   .option('--save [file]', 'store the report as JSON; without a file name, in results/ under the name of the machine')
-  .action(async (options) => (await import('./r0/command.js')).runR0(options));
+  .action(async (options) => (await import('./steps/command.js')).runRace(step, options));
 
 onDevice('gemm', 'matrix products of many shapes, beside a bare loop of fused multiply-adds')
   .option('--size <n>', 'n of the square product', wholeNumber(1), 512)

@@ -1,7 +1,7 @@
 /**
- * What takes part in a race of R0, and what harness and contestant say to each other (`harness/conversation.ts`).
+ * What takes part in a race in a training step, and what harness and contestant say to each other (`harness/conversation.ts`).
  *
- * It first trains `gateSteps` steps from the weights of R0 and reports what it got (`ready`); then it waits for
+ * It first trains `gateSteps` steps from its initial weights and reports what it got (`ready`); then it waits for
  * commands: `{ command: 'time', steps }` → `timed`, `{ command: 'finish' }` → `finished`, after which it ends by itself.
  */
 

@@ -2,13 +2,14 @@
 import { createInterface } from 'node:readline';
 import { distinctBatches, gateSteps, type About, type Command, type Evidence } from './contestant.js';
 import { failure, send } from './harness/conversation.js';
-import { r0Batch, type R0Batch } from './r0/batches.js';
+import { stepBatch, type StepBatch } from './steps/batches.js';
+import type { StepDefinition } from './steps/definition.js';
 
-/** R0 in some engine, with the weights of R0 in place. */
+/** A training step in some engine, with its initial weights in place. */
 export interface Training {
   readonly about: About;
   /** Enqueues or runs one step; the results are read only where they are needed. */
-  step(batch: R0Batch): Promise<StepResult> | StepResult;
+  step(batch: StepBatch): Promise<StepResult> | StepResult;
   /** Resolves when every update enqueued so far has been made. */
   synchronise(): Promise<void>;
   parameterNorm(): Promise<number>;
@@ -25,11 +26,11 @@ export interface StepResult {
 }
 
 /** Trains the gate's steps, reports, then obeys commands until `finish` or the end of stdin. */
-export async function serve(start: () => Promise<Training>): Promise<void> {
+export async function serve(definition: StepDefinition, start: () => Promise<Training>): Promise<void> {
   let training: Training | undefined;
   try {
     training = await start();
-    await obey(training);
+    await obey(definition, training);
   } catch (error) {
     send({ event: 'failed', message: failure(error) });
     process.exitCode = 1;
@@ -39,11 +40,11 @@ export async function serve(start: () => Promise<Training>): Promise<void> {
 }
 
 /** Trains the steps of the gate and gathers what they gave. */
-export async function gather(training: Training): Promise<Evidence & { readonly firstStepMs: number }> {
+export async function gather(definition: StepDefinition, training: Training): Promise<Evidence & { readonly firstStepMs: number }> {
   const losses: number[] = [], gradientNorms: number[] = [];
   let firstStepMs = 0;
   for (let i = 0; i < gateSteps; i++) {
-    const batch = r0Batch(i);
+    const batch = stepBatch(definition, i);
     const started = performance.now();
     const result = await training.step(batch);
     losses.push(await result.loss());
@@ -55,9 +56,9 @@ export async function gather(training: Training): Promise<Evidence & { readonly 
   return { losses, gradientNorms, parameterNorm: await training.parameterNorm(), firstStepMs };
 }
 
-async function obey(training: Training): Promise<void> {
-  send({ event: 'ready', ...await gather(training), about: training.about });
-  const batches = Array.from({ length: distinctBatches }, (_, step) => r0Batch(step));
+async function obey(definition: StepDefinition, training: Training): Promise<void> {
+  send({ event: 'ready', ...await gather(definition, training), about: training.about });
+  const batches = Array.from({ length: distinctBatches }, (_, step) => stepBatch(definition, step));
   let count = gateSteps;
 
   for await (const line of createInterface({ input: process.stdin })) {

@@ -1,6 +1,6 @@
 /** One matrix product on a device, checked, then timed. */
 import { assign, jit, read, Variable, type Device } from '@ashlar/tensor';
-import { hash } from '../r0/weights.js';
+import { hash } from '../steps/weights.js';
 import type { GemmShape } from './shapes.js';
 
 export interface GemmResult extends GemmShape { readonly gflops: number; readonly microseconds: number }

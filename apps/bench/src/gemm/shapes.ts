@@ -1,5 +1,5 @@
 /** The matrix products that are measured: the square one, and those of R0 forward and backward. */
-import { r0, tokensPerStep } from '../r0/definition.js';
+import { r0, tokensPerStep } from '../steps/definition.js';
 
 /** c [m, n] = a · b, where a is stored [m, k], or [k, m] when transposed, and b [k, n], or [n, k]. */
 export interface GemmShape {
@@ -13,7 +13,7 @@ export interface GemmShape {
 
 /** The product y = x · W of rows [tokens, input] and its two gradients: dx = dy · Wᵀ and dW = xᵀ · dy. */
 function linear(name: string, input: number, output: number): GemmShape[] {
-  const tokens = tokensPerStep;
+  const tokens = tokensPerStep(r0);
   return [
     { name, m: tokens, k: input, n: output, transposeA: false, transposeB: false },
     { name: `${name}, dx`, m: tokens, k: output, n: input, transposeA: false, transposeB: true },
@@ -28,5 +28,5 @@ export const gemmShapes = (size: number): GemmShape[] => [
   ...linear('projection', r0.width, r0.width),
   ...linear('expand', r0.width, r0.feedForward),
   ...linear('contract', r0.feedForward, r0.width),
-  { name: 'head', m: tokensPerStep, k: r0.width, n: r0.vocabulary, transposeA: false, transposeB: true },
+  { name: 'head', m: tokensPerStep(r0), k: r0.width, n: r0.vocabulary, transposeA: false, transposeB: true },
 ];

@@ -3,9 +3,10 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { DeviceOptions } from '../own/device-options.js';
 import { openDevice } from '../own/open-device.js';
-import { r0Model, r0Step, stepBatch } from '../own/model.js';
+import { compiledStep, stepModel, trainBatch } from '../own/step-model.js';
 import { distinctBatches } from '../contestant.js';
-import { r0Batch } from '../r0/batches.js';
+import { stepBatch } from '../steps/batches.js';
+import { r0 } from '../steps/definition.js';
 import { judgeMemory, type MemorySample } from './verdict.js';
 
 export interface MemoryOptions extends DeviceOptions {
@@ -18,8 +19,8 @@ export async function runMemory(options: MemoryOptions): Promise<void> {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   await using device = await openDevice(options);
-  const model = r0Model(), train = r0Step(model, device), last = model.parameters().at(-1)!;
-  const batches = Array.from({ length: distinctBatches }, (_, step) => stepBatch(r0Batch(step)));
+  const model = stepModel(r0), train = compiledStep(r0, model, device), last = model.parameters().at(-1)!;
+  const batches = Array.from({ length: distinctBatches }, (_, step) => trainBatch(r0, stepBatch(r0, step)));
   const interval = Math.max(1, Math.floor(options.steps / 10));
   const samples: MemorySample[] = [];
 

@@ -1,11 +1,12 @@
 /** Ashlar as a contestant. */
 import { fileURLToPath } from 'node:url';
 import type { Entrant } from '../contestant.js';
+import type { StepName } from '../steps/definition.js';
 import type { DeviceOptions } from './device-options.js';
-import { ownName } from '../report/r0-report.js';
+import { ownName } from '../steps/report.js';
 
 /** Ashlar on the device; in a process of its own, like everybody. */
-export function ownEntrant({ device, adapter, threads }: DeviceOptions): Entrant {
+export function ownEntrant(step: StepName, { device, adapter, threads }: DeviceOptions): Entrant {
   const child = fileURLToPath(new URL('child.js', import.meta.url));
   const setting = device === 'webgpu' ? adapter : `${threads ?? 'all'}`;
   return {
@@ -13,7 +14,7 @@ export function ownEntrant({ device, adapter, threads }: DeviceOptions): Entrant
     title: `Ashlar, ${device}`,
     launches: [{
       label: device === 'webgpu' ? `adapter ${adapter}` : `threads ${setting}`,
-      command: process.execPath, args: [child, device, setting],
+      command: process.execPath, args: [child, step, device, setting],
       environment: { MESA_SHADER_CACHE_DISABLE: 'true' },
     }],
   };

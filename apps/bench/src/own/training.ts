@@ -1,20 +1,21 @@
-/** R0 on one of our devices, as a contestant. */
+/** A training step on one of our devices, as a contestant. */
 import { plannedBytes, type Device } from '@ashlar/tensor';
-import { r0Batch } from '../r0/batches.js';
+import { stepBatch } from '../steps/batches.js';
+import type { StepDefinition } from '../steps/definition.js';
 import type { Training } from '../serve.js';
-import { r0Model, r0Step, stepBatch } from './model.js';
+import { compiledStep, stepModel, trainBatch } from './step-model.js';
 
 /** Steps over which submits are counted, with nothing read in between. */
 const countedSteps = 2;
 
-/** R0 with its initial weights on the device, which the training then owns. */
-export function ownTraining(device: Device): Training {
-  const model = r0Model(), step = r0Step(model, device);
+/** The step with its initial weights on the device, which the training then owns. */
+export function ownTraining(definition: StepDefinition, device: Device): Training {
+  const model = stepModel(definition), step = compiledStep(definition, model, device);
   const parameters = model.parameters(), last = parameters.at(-1)!;
   return {
     about: { device: device.description, node: process.versions.node },
     async step(batch) {
-      const { loss, gradNorm } = step(stepBatch(batch));
+      const { loss, gradNorm } = step(trainBatch(definition, batch));
       await step.ready();
       return { loss: () => loss.item(), gradientNorm: () => gradNorm.item() };
     },
@@ -28,7 +29,7 @@ export function ownTraining(device: Device): Training {
     async figures() {
       const { plan } = step;
       if (!plan) throw new Error(`${device.description} tells no plan`);
-      const { submits, runs } = device.counters, batch = stepBatch(r0Batch(0));
+      const { submits, runs } = device.counters, batch = trainBatch(definition, stepBatch(definition, 0));
       for (let i = 0; i < countedSteps; i++) {
         step(batch);
         await step.ready();

@@ -1,11 +1,13 @@
-/** All peers of R0, by name. */
+/** All peers of the training steps, by name. */
 import { fileURLToPath } from 'node:url';
 import type { Entrant } from '../contestant.js';
+import type { StepName } from '../steps/definition.js';
 import type { Launch } from '../harness/conversation.js';
 import { newerNode } from './newer-node.js';
 import { defaultPythons, findPython, pytorch } from './pytorch.js';
 
 export interface PeerOptions {
+  readonly step: StepName;
   /** The adapter that WebGPU peers ask for, as in `--adapter`. */
   readonly adapter: string;
   /** A Python with torch; looked for when absent. */
@@ -27,12 +29,12 @@ const nodes = (): { label: string; path: string }[] => {
 };
 
 const makers: Readonly<Record<string, (options: PeerOptions) => Entrant>> = {
-  'jax-js-wasm': () => ({ name: 'jax-js-wasm', title: 'jax-js, wasm', launches: nodeLaunches(['jax-js', 'wasm'], nodes()) }),
-  'jax-js-webgpu': ({ adapter }) => ({ name: 'jax-js-webgpu', title: 'jax-js, WebGPU', launches: nodeLaunches(['jax-js', 'webgpu', adapter], [thisNode]) }),
-  'tfjs-wasm': () => ({ name: 'tfjs-wasm', title: 'TensorFlow.js, wasm', launches: nodeLaunches(['tfjs', 'wasm'], [thisNode]) }),
-  'tfjs-webgpu': ({ adapter }) => ({ name: 'tfjs-webgpu', title: 'TensorFlow.js, WebGPU', launches: nodeLaunches(['tfjs', 'webgpu', adapter], [thisNode]) }),
-  'pytorch-1': ({ python }) => pytorch(1, pythonFor(python)),
-  'pytorch-2': ({ python }) => pytorch(2, pythonFor(python)),
+  'jax-js-wasm': ({ step }) => ({ name: 'jax-js-wasm', title: 'jax-js, wasm', launches: nodeLaunches([step, 'jax-js', 'wasm'], nodes()) }),
+  'jax-js-webgpu': ({ step, adapter }) => ({ name: 'jax-js-webgpu', title: 'jax-js, WebGPU', launches: nodeLaunches([step, 'jax-js', 'webgpu', adapter], [thisNode]) }),
+  'tfjs-wasm': ({ step }) => ({ name: 'tfjs-wasm', title: 'TensorFlow.js, wasm', launches: nodeLaunches([step, 'tfjs', 'wasm'], [thisNode]) }),
+  'tfjs-webgpu': ({ step, adapter }) => ({ name: 'tfjs-webgpu', title: 'TensorFlow.js, WebGPU', launches: nodeLaunches([step, 'tfjs', 'webgpu', adapter], [thisNode]) }),
+  'pytorch-1': ({ step, python }) => pytorch(step, 1, pythonFor(python)),
+  'pytorch-2': ({ step, python }) => pytorch(step, 2, pythonFor(python)),
 };
 
 const pythonFor = (named: string | undefined): string => named ?? findPython(defaultPythons) ?? defaultPythons[0]!;

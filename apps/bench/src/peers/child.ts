@@ -1,10 +1,13 @@
-/** The process of a JavaScript peer: `node child.js <library> <device> [adapter]`. */
+/** The process of a JavaScript peer: `node child.js <step> <library> <device> [adapter]`. */
 import { serve, type Training } from '../serve.js';
+import { stepNamed } from '../steps/definition.js';
 import { provideNavigatorGpu } from './navigator-gpu.js';
 
-const [library, device, adapter = 'auto'] = process.argv.slice(2);
+const [stepName, library, device, adapter = 'auto'] = process.argv.slice(2);
 
-await serve(async (): Promise<Training> => {
+const step = stepNamed(stepName);
+
+await serve(step, async (): Promise<Training> => {
   if (device !== 'wasm' && device !== 'webgpu') throw new Error(`peer: device must be wasm or webgpu, got ${String(device)}`);
   let description: Record<string, string> = {};
   if (device === 'webgpu') {
@@ -16,8 +19,8 @@ await serve(async (): Promise<Training> => {
 
 async function start(device: 'wasm' | 'webgpu'): Promise<Training> {
   switch (library) {
-    case 'jax-js': return (await import('./jax-js.js')).startJaxJs(device);
-    case 'tfjs': return (await import('./tfjs.js')).startTfjs(device);
+    case 'jax-js': return (await import('./jax-js.js')).startJaxJs(step, device);
+    case 'tfjs': return (await import('./tfjs.js')).startTfjs(step, device);
     default: throw new Error(`peer: library must be jax-js or tfjs, got ${String(library)}`);
   }
 }

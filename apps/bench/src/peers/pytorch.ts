@@ -4,9 +4,10 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Entrant } from '../contestant.js';
+import type { StepName } from '../steps/definition.js';
 import type { Launch } from '../harness/conversation.js';
 
-const script = fileURLToPath(new URL('../../python/r0.py', import.meta.url));
+const script = fileURLToPath(new URL('../../python/training_step.py', import.meta.url));
 
 /** The first of the candidates that can import torch, or undefined. */
 export function findPython(candidates: readonly string[]): string | undefined {
@@ -40,9 +41,9 @@ function openMpBlas(): string | undefined {
 }
 
 /** PyTorch on `threads` threads. */
-export function pytorch(threads: number, python: string): Entrant {
+export function pytorch(step: StepName, threads: number, python: string): Entrant {
   const launches: Launch[] = settings(threads).map(({ label, environment }) => ({
-    label, command: python, args: [script, 'serve', '--threads', `${threads}`], environment,
+    label, command: python, args: [script, step, 'serve', '--threads', `${threads}`], environment,
   }));
   return { name: `pytorch-${threads}`, title: `PyTorch, CPU, ${threads} thread${threads === 1 ? '' : 's'}`, launches };
 }

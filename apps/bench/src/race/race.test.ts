@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { gateSteps, type Entrant } from '../contestant.js';
 import type { Launch } from '../harness/conversation.js';
-import { r0Expected } from '../r0/expected.js';
+import { expectedOf } from '../steps/expected.js';
 import { findPython, defaultPythons, pytorch } from '../peers/pytorch.js';
 import { race, type RaceOptions } from './race.js';
 
@@ -26,9 +26,9 @@ const script = `
   }`;
 
 const right = {
-  losses: r0Expected.losses.slice(0, gateSteps),
-  gradientNorms: r0Expected.gradientNorms.slice(0, gateSteps),
-  parameterNorm: r0Expected.parameterNorms[gateSteps - 1],
+  losses: expectedOf.r0.losses.slice(0, gateSteps),
+  gradientNorms: expectedOf.r0.gradientNorms.slice(0, gateSteps),
+  parameterNorm: expectedOf.r0.parameterNorms[gateSteps - 1],
 };
 const withoutDecay = { ...right, parameterNorm: right.parameterNorm! * (1 + 1.1e-4) };
 
@@ -39,7 +39,7 @@ const launch = (mood: string, ms = 2, claim: object = right): Launch => ({
 const entrant = (name: string, ...launches: Launch[]): Entrant => ({ name, title: name, launches });
 
 it('gives a time to those who are right, and to nobody else; leaves nobody out', async () => {
-  const outcomes = await race([
+  const outcomes = await race('r0', [
     entrant('good', launch('good')),
     entrant('mutant', launch('mutant', 1, withoutDecay)),
     entrant('crash', launch('crash')),
@@ -61,12 +61,12 @@ it('gives a time to those who are right, and to nobody else; leaves nobody out',
 });
 
 it('ends a contestant that says nothing', async () => {
-  const [outcome] = await race([entrant('silent', launch('silent'))], { ...options, timeoutMs: 1500 });
+  const [outcome] = await race('r0', [entrant('silent', launch('silent'))], { ...options, timeoutMs: 1500 });
   expect(outcome).toMatchObject({ status: 'failed', reasons: ['no answer within 1.5 s'] });
 });
 
 it('keeps the fastest right way to start a contestant, and tells of the others', async () => {
-  const [outcome] = await race([
+  const [outcome] = await race('r0', [
     entrant('many', launch('slow', 40), launch('fast', 10), launch('wrong', 1, withoutDecay), launch('crash')),
   ], options);
   expect(outcome).toMatchObject({
@@ -76,12 +76,12 @@ it('keeps the fastest right way to start a contestant, and tells of the others',
 });
 
 it('cuts the rounds of a slow contestant to the budget, but never below 2', async () => {
-  const [outcome] = await race([entrant('slow', launch('slow', 60))], { ...options, rounds: 9, roundMs: 60, budgetMs: 100 });
+  const [outcome] = await race('r0', [entrant('slow', launch('slow', 60))], { ...options, rounds: 9, roundMs: 60, budgetMs: 100 });
   expect(outcome).toMatchObject({ status: 'timed', msPerStep: { count: 2 } });
 });
 
 const python = findPython(defaultPythons);
 it.runIf(python !== undefined)('PyTorch passes the gate (runs where a python3 has torch)', async () => {
-  const [outcome] = await race([pytorch(1, python!)], { ...options, timeoutMs: 60_000 });
+  const [outcome] = await race('r0', [pytorch('r0', 1, python!)], { ...options, timeoutMs: 60_000 });
   expect(outcome).toMatchObject({ status: 'timed', name: 'pytorch-1' });
 });

@@ -1,8 +1,9 @@
-/** A race: every entrant is checked, then all who passed are timed in turns, so that they meet the same machine. */
+/** A race in one training step: every entrant is checked, then all who passed are timed in turns, so that they meet the same machine. */
 import type { About, Entrant, Evidence } from '../contestant.js';
+import type { StepName } from '../steps/definition.js';
 import type { Launch } from '../harness/conversation.js';
 import { summarize, type Summary } from '../harness/summary.js';
-import { objections } from '../r0/gate.js';
+import { objections } from '../steps/gate.js';
 import { startContestant, type Contestant } from './contestant-process.js';
 
 export interface RaceOptions {
@@ -38,7 +39,7 @@ export type Outcome =
     readonly others: readonly OtherLaunch[];
   }
   | {
-    /** `wrong`: it ran, and its result is not that of R0. `failed`: it could not run. */
+    /** `wrong`: it ran, and its result is not that of the step. `failed`: it could not run. */
     readonly status: 'wrong' | 'failed';
     readonly name: string;
     readonly title: string;
@@ -59,12 +60,12 @@ interface Runner {
 const text = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Runs the race. Resolves to one outcome an entrant, in their order; no entrant is left out. */
-export async function race(entrants: readonly Entrant[], options: RaceOptions): Promise<Outcome[]> {
+export async function race(step: StepName, entrants: readonly Entrant[], options: RaceOptions): Promise<Outcome[]> {
   const outcomes = new Map<Entrant, Outcome>();
   const runners: Runner[] = [];
   try {
     for (const entrant of entrants) {
-      const result = await admit(entrant, options);
+      const result = await admit(step, entrant, options);
       if ('status' in result) outcomes.set(entrant, result);
       else runners.push(result);
     }
@@ -92,7 +93,7 @@ export async function race(entrants: readonly Entrant[], options: RaceOptions): 
 const failed = ({ name, title }: Entrant, reasons: readonly string[]): Outcome => ({ status: 'failed', name, title, reasons });
 
 /** Starts the entrant in each of its ways, checks it, and keeps the fastest way that is right. */
-async function admit(entrant: Entrant, options: RaceOptions): Promise<Runner | Outcome> {
+async function admit(step: StepName, entrant: Entrant, options: RaceOptions): Promise<Runner | Outcome> {
   let best: { launch: Launch; contestant: Contestant; probeMs: number } | undefined;
   const others: OtherLaunch[] = [], wrong: string[] = [], failures: string[] = [];
   for (const launch of entrant.launches) {
@@ -101,7 +102,7 @@ async function admit(entrant: Entrant, options: RaceOptions): Promise<Runner | O
     let contestant: Contestant | undefined;
     try {
       contestant = await startContestant(launch, options.timeoutMs);
-      const reasons = objections(contestant.ready);
+      const reasons = objections(step, contestant.ready);
       if (reasons.length > 0) {
         contestant.kill();
         wrong.push(...reasons.map(named));

@@ -1,9 +1,9 @@
-"""The reference step R0 in PyTorch: the baseline of the gate, and a contestant.
+"""The training steps R0 and R1 in PyTorch: the baseline of the gate, and a contestant.
 
-    python3 r0.py baseline              prints losses, gradient norms and parameter norms of 10 steps in float64
-    python3 r0.py serve --threads N     takes part: reads commands on stdin, answers on stdout (see src/contestant.ts)
+    python3 training_step.py r0 baseline              prints losses, gradient norms and parameter norms of 10 steps in float64
+    python3 training_step.py r0 serve --threads N     takes part: reads commands on stdin, answers on stdout (see src/contestant.ts)
 
-The definition (shapes, formulae of weights and batches) is that of src/r0/; nothing is read from there.
+The definition (shapes, formulae of weights and batches) is that of src/steps/; nothing is read from there.
 """
 import argparse
 import json
@@ -17,12 +17,14 @@ import time
 import torch
 import torch.nn.functional as F
 
-L, H, C, T, B, V, HIDDEN = 4, 4, 128, 64, 12, 65, 512
+SIZES = {'r0': (4, 4, 128, 64, 12, 65, 512), 'r1': (6, 6, 384, 256, 8, 65, 1536)}
+L, H, C, T, B, V, HIDDEN = SIZES[sys.argv[1]]
 LEARNING_RATE, BETA1, BETA2, EPSILON, DECAY, CLIP = 1e-3, 0.9, 0.99, 1e-8, 0.1, 1.0
 MASK32 = 0xFFFFFFFF
 
 
 def hash32(stream, index):
+    """Of an int, or of a tensor of int64, whose products keep their low 32 bits."""
     h = (stream * 0x9E3779B1 + index) & MASK32
     h = ((h ^ (h >> 16)) * 0x85EBCA6B) & MASK32
     h = ((h ^ (h >> 13)) * 0xC2B2AE35) & MASK32
@@ -45,8 +47,8 @@ def initial_weights():
         if len(shape) == 1:
             weights[name] = torch.ones(shape)
         else:
-            flat = [0.035 * ((hash32(place + 1, i) >> 8) / 8388608 - 1) for i in range(shape[0] * shape[1])]
-            weights[name] = torch.tensor(flat, dtype=torch.float64).to(torch.float32).reshape(shape)
+            hashes = hash32(place + 1, torch.arange(shape[0] * shape[1]))
+            weights[name] = (0.035 * ((hashes >> 8).to(torch.float64) / 8388608 - 1)).to(torch.float32).reshape(shape)
     return weights
 
 
@@ -199,6 +201,7 @@ def serve(threads, steps, batches):
 
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument('step', choices=sorted(SIZES))
     parser.add_argument('mode', choices=['baseline', 'serve'])
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--steps', type=int, default=5)

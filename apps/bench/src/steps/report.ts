@@ -1,14 +1,14 @@
-/** The report of a race of R0, as data and as Markdown. */
+/** The report of a race, as data and as Markdown. */
 import { gateSteps } from '../contestant.js';
-import { r0Flops, tokensPerStep } from '../r0/definition.js';
-import { tolerance } from '../r0/gate.js';
+import { stepFlops, stepNamed, tokensPerStep, type StepDefinition, type StepName } from './definition.js';
+import { tolerance } from './gate.js';
 import type { Outcome } from '../race/race.js';
 import { machineLine, type Machine } from '../harness/machine.js';
 
 export const ownName = 'ashlar';
 
 /** What Ashlar is measured by. Bytes are the device's, `peakBytes` as it counted them, `plannedPeakBytes` as the plan foretold. */
-export interface R0Figures {
+export interface StepFigures {
   readonly msPerStep: number;
   readonly tokensPerSecond: number;
   readonly gflops: number;
@@ -19,8 +19,8 @@ export interface R0Figures {
   readonly submitsPerStep: number;
 }
 
-export interface R0Report extends Partial<R0Figures> {
-  readonly reference: 'r0';
+export interface RaceReport extends Partial<StepFigures> {
+  readonly reference: StepName;
   readonly device: string;
   readonly machine: Machine;
   /** Ours first, then the peers. */
@@ -28,29 +28,29 @@ export interface R0Report extends Partial<R0Figures> {
 }
 
 /** Throughput that a time a step means. */
-export const throughput = (msPerStep: number): { tokensPerSecond: number; gflops: number } => ({
-  tokensPerSecond: tokensPerStep / msPerStep * 1000,
-  gflops: r0Flops / msPerStep / 1e6,
+export const throughput = (step: StepDefinition, msPerStep: number): { tokensPerSecond: number; gflops: number } => ({
+  tokensPerSecond: tokensPerStep(step) / msPerStep * 1000,
+  gflops: stepFlops(step) / msPerStep / 1e6,
 });
 
 /** Puts the outcomes together. Our own figures stand at the top only where we were timed. */
-export function reportR0(device: string, outcomes: readonly Outcome[], machine: Machine): R0Report {
+export function reportRace(step: StepDefinition, device: string, outcomes: readonly Outcome[], machine: Machine): RaceReport {
   const own = outcomes.find(({ name }) => name === ownName);
   const figures = own?.status === 'timed'
-    ? { msPerStep: own.msPerStep.median, ...throughput(own.msPerStep.median), firstStepMs: own.firstStepMs, ...own.figures }
+    ? { msPerStep: own.msPerStep.median, ...throughput(step, own.msPerStep.median), firstStepMs: own.firstStepMs, ...own.figures }
     : {};
-  return { reference: 'r0', device, ...figures, machine, outcomes };
+  return { reference: step.name, device, ...figures, machine, outcomes };
 }
 
 const fixed = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toFixed(1));
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
 
 /** A table of all outcomes, the refusals with their reasons below it, and the machine. */
-export function renderR0({ device, outcomes, machine, peakBytes, plannedPeakBytes, kernels, submitsPerStep }: R0Report): string {
+export function renderRace({ reference, device, outcomes, machine, peakBytes, plannedPeakBytes, kernels, submitsPerStep }: RaceReport): string {
   const own = outcomes.find(({ name }) => name === ownName);
   const ownMs = own?.status === 'timed' ? own.msPerStep.median : undefined;
   const lines = [
-    `# R0, the reference step (${device})`, '',
+    `# ${reference.toUpperCase()}, a training step (${device})`, '',
     '| who | ms/step | least–most | GFLOP/s | tokens/s | first step | peak RSS | against us |',
     '|---|---|---|---|---|---|---|---|',
   ];
@@ -60,7 +60,7 @@ export function renderR0({ device, outcomes, machine, peakBytes, plannedPeakByte
       continue;
     }
     const { median, least, most } = outcome.msPerStep;
-    const { gflops, tokensPerSecond } = throughput(median);
+    const { gflops, tokensPerSecond } = throughput(stepNamed(reference), median);
     const ratio = ownMs === undefined || outcome === own ? '' : `${(median / ownMs).toFixed(2)}×`;
     lines.push(`| ${outcome.title} (${outcome.launch}) | ${fixed(median)} | ${fixed(least)}–${fixed(most)} | ${fixed(gflops)} | ${tokensPerSecond.toFixed(0)} | ${(outcome.firstStepMs / 1000).toFixed(2)} s | ${megabytes(outcome.peakRssBytes)} | ${ratio} |`);
   }

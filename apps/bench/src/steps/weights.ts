@@ -1,5 +1,5 @@
-/** Initial values of R0, by a formula that is the same few lines in every language. */
-import { r0Parameters, type R0Parameter } from './definition.js';
+/** Initial values of the training steps, by a formula that is the same few lines in every language. */
+import { stepParameters, type StepDefinition, type StepParameter } from './definition.js';
 
 /**
  * A hash of two 32-bit integers: h = (stream · 0x9E3779B1 + index) mod 2³², then twice "xor with itself shifted right,
@@ -19,13 +19,13 @@ export const weightRange = 0.035;
  * Initial values of the parameter at `place` in the list: 1 for gains (one-dimensional), else
  * weightRange · (⌊hash(place + 1, i) / 2⁸⌋ / 2²³ − 1) for the element with flat index i, rounded to f32.
  */
-export function initialValues({ shape }: R0Parameter, place: number): Float32Array {
+export function initialValues({ shape }: StepParameter, place: number): Float32Array {
   const values = new Float32Array(shape.reduce((product, extent) => product * extent, 1));
   if (shape.length === 1) return values.fill(1);
   for (let i = 0; i < values.length; i++) values[i] = weightRange * ((hash(place + 1, i) >>> 8) / 8388608 - 1);
   return values;
 }
 
-/** Initial values of all parameters by name, in the order of `r0Parameters`. */
-export const r0Weights = (): Map<string, Float32Array> =>
-  new Map(r0Parameters.map((parameter, place) => [parameter.name, initialValues(parameter, place)]));
+/** Initial values of all parameters by name, in the order of `stepParameters`. */
+export const stepWeights = (step: StepDefinition): Map<string, Float32Array> =>
+  new Map(stepParameters(step).map((parameter, place) => [parameter.name, initialValues(parameter, place)]));

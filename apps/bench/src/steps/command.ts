@@ -1,13 +1,14 @@
-/** `bench r0`: the race, and its report. */
+/** `bench r0` and `bench r1`: the race, and its report. */
 import { choosePeers } from '../peers/catalogue.js';
 import { checkDeviceOptions, type DeviceOptions } from '../own/device-options.js';
 import { ownEntrant } from '../own/entrant.js';
 import { race } from '../race/race.js';
 import { describeMachine } from '../harness/machine.js';
 import { resultFile, storeResult } from '../harness/store.js';
-import { renderR0, reportR0 } from '../report/r0-report.js';
+import { stepNamed, type StepName } from './definition.js';
+import { renderRace, reportRace } from './report.js';
 
-export interface R0Options extends DeviceOptions {
+export interface RaceCommandOptions extends DeviceOptions {
   readonly peers: string;
   readonly onlyPeers?: boolean;
   readonly python?: string;
@@ -21,22 +22,23 @@ export interface R0Options extends DeviceOptions {
 const silenceMs = 600_000;
 
 /** Runs the race and prints the report. The exit code is 1 when we, or a peer that was asked for, got no time. */
-export async function runR0(options: R0Options): Promise<void> {
+export async function runRace(stepName: StepName, options: RaceCommandOptions): Promise<void> {
   checkDeviceOptions(options);
+  const step = stepNamed(stepName);
   const machine = describeMachine();
-  const peers = choosePeers(options.peers, { adapter: options.adapter, ...(options.python !== undefined && { python: options.python }) });
+  const peers = choosePeers(options.peers, { step: step.name, adapter: options.adapter, ...(options.python !== undefined && { python: options.python }) });
   if (options.onlyPeers && peers.length === 0) throw new Error('--only-peers leaves nobody to run: name some with --peers');
-  const entrants = options.onlyPeers ? peers : [ownEntrant(options), ...peers];
+  const entrants = options.onlyPeers ? peers : [ownEntrant(step.name, options), ...peers];
 
   const progress = process.stderr.isTTY === true;
-  const outcomes = await race(entrants, {
+  const outcomes = await race(step.name, entrants, {
     rounds: options.rounds, roundMs: options.roundMs, budgetMs: options.budget * 1000, timeoutMs: silenceMs,
     ...(progress && { onProgress: (line: string) => process.stderr.write(`\r\x1b[K${line}`) }),
   });
   if (progress) process.stderr.write('\r\x1b[K');
 
-  const report = reportR0(options.device, outcomes, machine);
-  process.stdout.write(`${options.json ? JSON.stringify(report, null, 2) : renderR0(report)}\n`);
-  if (options.save !== undefined) storeResult(options.save === true ? resultFile('r0', options.device, machine) : options.save, report);
+  const report = reportRace(step, options.device, outcomes, machine);
+  process.stdout.write(`${options.json ? JSON.stringify(report, null, 2) : renderRace(report)}\n`);
+  if (options.save !== undefined) storeResult(options.save === true ? resultFile(step.name, options.device, machine) : options.save, report);
   if (outcomes.some(({ status }) => status !== 'timed')) process.exitCode = 1;
 }

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { r0Batch } from './batches.js';
-import { r0, r0Flops, r0ParameterCount, r0Parameters } from './definition.js';
-import { hash, r0Weights, weightRange } from './weights.js';
+import { stepBatch } from './batches.js';
+import { r0, r1, stepFlops, stepParameterCount, stepParameters } from './definition.js';
+import { hash, stepWeights, weightRange } from './weights.js';
 
-/** Values that `python/r0.py` gives: `hash32(stream, index)`, `initial_weights()`, `batch(step)`. */
+/** Values that `python/training_step.py` gives: `hash32(stream, index)`, `initial_weights()`, `batch(step)`. */
 const fromPython = {
   hash: [
     { stream: 0, index: 0, value: 0 },
@@ -33,7 +33,7 @@ describe('the formulae of R0 agree with the Python script', () => {
   });
 
   it('weights', () => {
-    const weights = r0Weights();
+    const weights = stepWeights(r0);
     for (const { name, index, value, sum } of fromPython.weights) {
       const values = weights.get(name)!;
       expect(values[index]).toBe(value);
@@ -43,7 +43,7 @@ describe('the formulae of R0 agree with the Python script', () => {
 
   it('batches', () => {
     for (const { step, inputs, targets, inputSum, targetSum } of fromPython.batch) {
-      const batch = r0Batch(step);
+      const batch = stepBatch(r0, step);
       expect([...batch.inputs.slice(0, inputs.length)]).toEqual(inputs);
       expect([...batch.targets.slice(-targets.length)]).toEqual(targets);
       expect(batch.inputs.reduce((total, x) => total + x, 0)).toBe(inputSum);
@@ -53,8 +53,8 @@ describe('the formulae of R0 agree with the Python script', () => {
 });
 
 it('weights have a mean of about 0 and a standard deviation of about 0.02', () => {
-  for (const [name, values] of r0Weights()) {
-    if (r0Parameters.find((parameter) => parameter.name === name)!.shape.length === 1) continue;
+  for (const [name, values] of stepWeights(r0)) {
+    if (stepParameters(r0).find((parameter) => parameter.name === name)!.shape.length === 1) continue;
     const mean = values.reduce((sum, x) => sum + x, 0) / values.length;
     const deviation = Math.sqrt(values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / values.length);
     expect(Math.abs(mean)).toBeLessThan(0.001);
@@ -63,11 +63,13 @@ it('weights have a mean of about 0 and a standard deviation of about 0.02', () =
 });
 
 it('targets are the inputs one token later', () => {
-  const { inputs, targets } = r0Batch(3);
+  const { inputs, targets } = stepBatch(r0, 3);
   for (let i = 0; i < inputs.length; i++) if ((i + 1) % r0.context !== 0) expect(targets[i]).toBe(inputs[i + 1]);
 });
 
 it('counts parameters and operations', () => {
-  expect(r0ParameterCount).toBe(804_096);
-  expect(r0Flops / 1e9).toBeCloseTo(3.96, 2);
+  expect(stepParameterCount(r0)).toBe(804_096);
+  expect(stepFlops(r0) / 1e9).toBeCloseTo(3.96, 2);
+  expect(stepParameterCount(r1)).toBe(10_745_088);
+  expect(stepFlops(r1) / 1e9).toBeCloseTo(145.26, 2);
 });
