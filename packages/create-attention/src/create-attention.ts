@@ -38,7 +38,7 @@ export function createAttention(name: string, parent: string, released = release
   const draft = mkdtempSync(join(resolve(parent), `.${names.file}-`));
   try {
     for (const [path, text] of files) {
-      const file = join(draft, path === 'gitignore' ? '.gitignore' : path);
+      const file = join(draft, path);
       mkdirSync(dirname(file), { recursive: true });
       writeFileSync(file, text);
     }

@@ -5,10 +5,10 @@ import { NameError, type Names } from './names.js';
 
 const folder = fileURLToPath(new URL('../template', import.meta.url));
 
-/** The files of the template, whose variant is called my-attention, by their paths. `gitignore` stands for `.gitignore`, which npm would leave out. */
+/** The files of the template, whose variant is called my-attention, by their paths. npm would leave out a `.gitignore`: it has no dot there. */
 export function templateFiles(): ReadonlyMap<string, string> {
   return new Map(readdirSync(folder, { recursive: true, withFileTypes: true }).filter((one) => one.isFile()).map((one) => join(one.parentPath, one.name)).sort()
-    .map((file) => [relative(folder, file).split(sep).join('/'), readFileSync(file, 'utf8')]));
+    .map((file) => [relative(folder, file).split(sep).join('/').replace(/^gitignore$/, '.gitignore'), readFileSync(file, 'utf8')]));
 }
 
 /**
