@@ -2,7 +2,7 @@
 import type { DType, TypedArray } from './dtype.js';
 import type { Graph } from './graph.js';
 import type { Plan } from './kernel.js';
-import type { PassOptions } from './plan.js';
+import type { FusedRequest, PassOptions } from './plan.js';
 
 /** Memory on a device that holds `size` elements of a dtype. */
 export interface Storage {
@@ -52,6 +52,8 @@ export interface Device {
   readonly counters: Readonly<DeviceCounters>;
   allocate(dtype: DType, size: number): Storage;
   compile(graph: Graph, options?: PassOptions): Executable;
+  /** What the compiler asks: whether there is a kernel for a fused operation, and the bytes of each scratch buffer it needs. Absent where graphs are interpreted. */
+  kernelFor?(request: FusedRequest): { readonly scratch: readonly number[] } | undefined;
   /** Frees everything; the process can then end. Pending reads reject. Idempotent. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

@@ -7,13 +7,14 @@ export { foldKey, hostRandom, randomBits, randomKey, randomNormal, randomUniform
 export { applyFused, defineFused, fusedOps, type Attributes, type FusedDefinition, type FusedOp } from './fused.js';
 export { ShapeError, broadcastShapes, sizeOf, type Node, type Op, type Shape } from './node.js';
 export type { Device, DeviceCounters, Executable, Storage } from './device.js';
+export { planningDevice } from './planning-device.js';
 export { topologicalOrder, type Graph } from './graph.js';
 export { lowerFused, lowerGraph } from './simplify.js';
 export { buildPlan, passNames, type BackendTraits, type FusedRequest, type PassOptions } from './plan.js';
 export { formatBytes, formatFlops, plannedBytes, plannedFlops } from './explain.js';
 export { rangeOf, slotsOf, type Touched } from './steps.js';
 export { visitExpression } from './lower.js';
-export { collapse } from './collapse.js';
+export { collapse, expressionMapper } from './collapse.js';
 export { addIndex, bounds, factorOf, indexKey, isAffine, scaleIndex } from './index-algebra.js';
 export type { Atom, BinaryOp, DotKernel, Expression, FusedKernel, Index, Kernel, LoopKernel, MultiKernel, Plan, ReduceOp, ScatterKernel, Slot, Step, Store, UnaryOp, View } from './kernel.js';
 export { layerNorm, rmsNorm, softmaxCrossEntropy } from './operations.js';

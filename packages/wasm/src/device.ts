@@ -1,5 +1,5 @@
 /** The WebAssembly device: storages, executables, counters. */
-import type { BackendTraits, Device, DeviceCounters, DType, Executable, Graph, PassOptions, Plan, Slot, Storage, TypedArray } from '@ashlar/tensor';
+import type { Device, DeviceCounters, DType, Executable, FusedRequest, Graph, PassOptions, Plan, Slot, Storage, TypedArray } from '@ashlar/tensor';
 import { buildPlan, bytesPerElement } from '@ashlar/tensor';
 import { availableParallelism, canShareMemory, hasRelaxedSimd, hasSimd, mayBlock } from './features.js';
 import { fusedKernel } from './fused.js';
@@ -106,7 +106,7 @@ export class WasmDevice implements Device {
   }
 
   compile(graph: Graph, options?: PassOptions): Executable {
-    return this.compilePlan(buildPlan(graph, this.traits(), options));
+    return this.compilePlan(buildPlan(graph, { device: this, fused: (request) => this.kernelFor(request) }, options));
   }
 
   /** Turns a plan into an executable. */
@@ -115,15 +115,9 @@ export class WasmDevice implements Device {
     return new WasmExecutable(this, plan);
   }
 
-  /** What the compiler asks of a backend: for which fused operations there is a kernel, and its scratch bytes. */
-  private traits(): BackendTraits {
-    return {
-      device: this,
-      fused: (request) => {
-        const kernel = fusedKernel(request.op.name);
-        return kernel?.when(request) ? { scratch: kernel.scratch(request, this.pool.count) } : undefined;
-      },
-    };
+  kernelFor(request: FusedRequest): { readonly scratch: readonly number[] } | undefined {
+    const kernel = fusedKernel(request.op.name);
+    return kernel?.when(request) ? { scratch: kernel.scratch(request, this.pool.count) } : undefined;
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,5 @@
 /** The WebGPU device: memory, compilation, order of submission, and what happens when it is lost. */
-import { buildPlan, type Device, type DeviceCounters, type DType, type Executable, type Graph, type PassOptions, type Plan } from '@ashlar/tensor';
+import { buildPlan, type Device, type DeviceCounters, type DType, type Executable, type FusedRequest, type Graph, type PassOptions, type Plan } from '@ashlar/tensor';
 import { DeviceLostError, OutOfMemoryError, ValidationError } from './errors.js';
 import { compilePlan } from './executable.js';
 import { FusedKernels } from './fused.js';
@@ -128,8 +128,10 @@ export class WebgpuDevice implements Device {
 
   compile(graph: Graph, options?: PassOptions): Executable {
     this.check();
-    return this.compilePlan(buildPlan(graph, { device: this, fused: (request) => this.fused.request(request) }, options));
+    return this.compilePlan(buildPlan(graph, { device: this, fused: (request) => this.kernelFor(request) }, options));
   }
+
+  kernelFor(request: FusedRequest): { readonly scratch: readonly number[] } | undefined { return this.fused.request(request); }
 
   /** Turns a plan into shaders. */
   compilePlan(plan: Plan): Executable {
