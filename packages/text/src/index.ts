@@ -1,6 +1,10 @@
-export { assertToken, UnknownCharacterError, type Tokenizer, type TokenizerJSON } from './tokenizer.js';
+export { assertToken, textTokens, UnknownCharacterError, type Tokenizer, type TokenizerJSON } from './tokenizer.js';
 export { characterTokenizer } from './character-tokenizer.js';
 export { byteTokenizer } from './byte-tokenizer.js';
+export { scoredPiecesTokenizer, type ScoredPieces } from './scored-pieces-tokenizer.js';
+export { parseLlama2cTokenizer } from './llama2c-tokenizer.js';
+export { huggingFaceTokenizer, type HuggingFaceTokenizerFiles } from './hugging-face-tokenizer.js';
+export { huggingFaceForm, type HuggingFaceForm } from './hugging-face-form.js';
 export { tokenizerFromJSON } from './tokenizer-json.js';
 export { InvalidUtf8Error, Utf8Scanner } from './utf8.js';
 export { sliceTokens, split, tokenArray, tokenSource, type SplitOptions, type TokenSource, type Tokens } from './token-source.js';

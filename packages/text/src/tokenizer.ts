@@ -1,6 +1,13 @@
+import type { HuggingFaceTokenizerFiles } from './hugging-face-tokenizer.js';
+import type { ScoredPieces } from './scored-pieces-tokenizer.js';
+
 /** Turns text into token numbers and back. Token numbers run from 0 to `vocabularySize` − 1. */
 export interface Tokenizer {
   readonly vocabularySize: number;
+  /** The token that stands before every text that the model sees. Absent: none. `encode` leaves it out. */
+  readonly begin?: number;
+  /** The tokens that end a text. Absent: none. */
+  readonly end?: readonly number[];
   /** The token numbers of `text`. Throws `UnknownCharacterError` where the vocabulary has no token for a part of it. */
   encode(text: string): Uint32Array;
   /** The text that the token numbers stand for. Throws a RangeError on a number outside the vocabulary. */
@@ -14,7 +21,9 @@ export interface Tokenizer {
 /** What a tokenizer is stored as. */
 export type TokenizerJSON =
   | { readonly type: 'character'; readonly characters: string }
-  | { readonly type: 'byte' };
+  | { readonly type: 'byte' }
+  | { readonly type: 'scoredPieces' } & ScoredPieces
+  | { readonly type: 'huggingFace' } & HuggingFaceTokenizerFiles;
 
 /** Text holds a character that the tokenizer's vocabulary lacks. `position` counts UTF-16 units, as string indices do. */
 export class UnknownCharacterError extends Error {
@@ -31,6 +40,16 @@ export class UnknownCharacterError extends Error {
 
 /** The usual name of a code point, such as U+00E9. */
 export const codePointName = (character: string): string => `U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`;
+
+/** The tokens that a model is given of a text: the one that begins every text, where there is one, and those of `encode`. */
+export function textTokens(tokenizer: Tokenizer, text: string): Uint32Array {
+  const tokens = tokenizer.encode(text);
+  if (tokenizer.begin === undefined) return tokens;
+  const all = new Uint32Array(tokens.length + 1);
+  all[0] = tokenizer.begin;
+  all.set(tokens, 1);
+  return all;
+}
 
 /** Throws a RangeError unless `id` is a token number of the vocabulary. */
 export function assertToken(id: number, vocabularySize: number, tokenizer: string): void {

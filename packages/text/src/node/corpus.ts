@@ -34,7 +34,7 @@ export interface Corpus extends Disposable, TextFiles {
 /**
  * Opens a text (see `findText`) as a stream of tokens. The first time, the tokens are written to a file in `cache`, named
  * by what the text and the tokenizer are; from then on windows are read from it by position. Memory stays flat however
- * long the text is, both times.
+ * long the text is, both times, save that tokenizers of pieces are given it whole the first time.
  *
  * @throws TextFileError, InvalidUtf8Error, UnknownCharacterError (a given tokenizer lacks a character), FileWriteError.
  */
@@ -67,9 +67,18 @@ function hashOf(text: TextFiles): string {
   return hash.digest('hex');
 }
 
-/** Tokens by chunks of text. Both kinds of tokenizer look at one character at a time, so chunk borders change nothing. */
+/**
+ * Tokens by chunks of text. Tokenizers of characters and bytes look at one character at a time, so chunk borders change
+ * nothing; others are given the whole text.
+ */
 function* encodeChunks(text: TextFiles, tokenizer: Tokenizer): Generator<Uint32Array> {
-  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }), { type } = tokenizer.toJSON();
+  if (type !== 'character' && type !== 'byte') {
+    let whole = '';
+    for (const chunk of readChunks(text)) whole += decoder.decode(chunk, { stream: true });
+    yield tokenizer.encode(whole + decoder.decode());
+    return;
+  }
   let offset = 0;
   const encode = (part: string): Uint32Array => {
     try {
