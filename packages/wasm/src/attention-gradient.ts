@@ -5,11 +5,10 @@
 import type { FusedKernel, View } from '@ashlar/tensor';
 import { accessLane, add, call, fillBytes, forRange, get, int, load, minimum, mul, multiplyAdd, named, op, scaled, set, splat, store, sub, when, whileBelow } from './code.js';
 import type { Code, Local, Segment } from './encoder.js';
-import { attentionMods, attentionShape, block, clamp, greater, localOf, modSlots, scoreRow, scores, servesAttention, strip, viewAddress, viewBytes } from './attention-rows.js';
+import { attentionMods, attentionShape, block, clamp, eachBlock, firstKey, greater, keysUpTo, localOf, maskOf, modSlots, scoreRow, scores, servesAttention, strip, trimColumns, viewAddress, viewBytes } from './attention-rows.js';
 import { writeRow } from './attention.js';
 import { Emitter } from './emitter.js';
 import type { EmitContext, WasmKernel } from './fused.js';
-import { mayHold } from './mask-blocks.js';
 import { expNonPositive } from './math.js';
 import { share, vectorLoop } from './nest.js';
 import { grain, packFunction } from './pack.js';
@@ -40,7 +39,7 @@ function emitGradient(context: EmitContext): void {
   const [dq, dk, dv] = kernel.outputs as [View, View, View];
   const { B, H, T, D, G, S } = attentionShape(kernel.inputs), perKey = H / G;
   if (B * H === 0) return;
-  const mods = attentionMods(kernel.attributes), { causal } = mods;
+  const mods = attentionMods(kernel.attributes, attentionShape(kernel.inputs)), { causal, step } = mods;
   const wide = Math.ceil(D / 8) * 8;
   const e = new Emitter(module, f, mods.interner.slots.map((slot) => localOf(context, slot)));
   /** Packs rows of a view as a left operand: four rows side by side for each d. */
@@ -49,7 +48,9 @@ function emitGradient(context: EmitContext): void {
   const packDeep = (view: View, rowAxis: number) => packFunction(module, 8, grain(view.strides[rowAxis]!, view.strides[3]!), view.slot.dtype);
   /** Packs rows of a view as a right operand with D for columns, k = rows. */
   const packWide = (view: View, rowAxis: number) => packFunction(module, 8, grain(view.strides[3]!, view.strides[rowAxis]!), view.slot.dtype);
-  const stride = (view: View, axis: number): Code => int(view.strides[axis]! * viewBytes(view));
+  const stride = (view: View, axis: number): Code => int(view.strides[axis]! * viewBytes(view) * (axis === 3 ? 1 : step));
+  /** The place of number `i` of a block that begins at `first`. */
+  const placeOf = (first: Code, i: Code): Code => add(first, step === 1 ? i : mul(i, int(step)));
   const number = (value: Code): Code => named(f, 'i32', e.segment, value);
   const scoreTiles = tilesFunction(module, packedRows), rowTiles = tilesFunction(module, { row: scoreRow, step: 4 }), columnTiles = tilesFunction(module, { row: 4, step: scoreRow });
 
@@ -71,12 +72,14 @@ function emitGradient(context: EmitContext): void {
     const batch = f.local('i32'), keyHead = f.local('i32');
     e.push([set(batch, op('i32.div_u', get(unit), int(G))), set(keyHead, op('i32.rem_u', get(unit), int(G)))]);
     e.bind(0, batch);
-    const query = f.local('i32'), first = f.local('i32'), member = f.local('i32');
+    const query = f.local('i32'), member = f.local('i32');
     const firstHead = number(mul(get(keyHead), int(perKey)));
     e.push(forRange(query, int(0), int(T), int(1), fillBytes(dqLine(get(batch), get(query), firstHead), int(0), int(4 * D * perKey))));
     sums.clear(get(unit), get(batch), get(keyHead), (address, bytes) => fillBytes(address, int(0), int(bytes)));
-    const keyBody = e.scope(() => { keyBlock(get(first)); });
-    e.push(forRange(first, int(0), int(S), int(block), keyBody));
+    eachBlock(e, step, int(S), (start, count) => {
+      if (step > 1) { const place = f.local('i32'); e.push(set(place, start)); e.bind(firstKey, place); }
+      keyBlock(start, count);
+    });
     if (half) {
       const at = e.scope(() => {
         const source = number(dqLine(get(batch), get(query), firstHead));
@@ -85,34 +88,32 @@ function emitGradient(context: EmitContext): void {
       e.push(forRange(query, int(0), int(T), int(1), at));
     }
 
-    function keyBlock(start: Code): void {
-      const count = number(minimum(sub(int(S), start), int(block)));
+    function keyBlock(start: Code, count: Code): void {
       const panels = number(op('i32.shr_u', add(count, int(3)), int(2)));
       const place = (view: View): Code => viewAddress(context.address(view.slot), view, [get(batch), get(keyHead), start]);
       e.push(call(packDeep(k, 2), keysDeep, place(k), stride(k, 2), stride(k, 3), count, int(D)));
       e.push(call(packDeep(v, 2), valuesDeep, place(v), stride(v, 2), stride(v, 3), count, int(D)));
       e.push(call(packWide(k, 2), keysWide, place(k), stride(k, 3), stride(k, 2), int(D), count));
       e.push([fillBytes(dkBlock, int(0), int(4 * block * wide)), fillBytes(dvBlock, int(0), int(4 * block * wide))]);
-      const head = f.local('i32'), top = f.local('i32');
+      const head = f.local('i32');
       const memberBody = e.scope(() => {
         e.push(set(head, add(firstHead, get(member))));
         e.bind(1, head);
-        const queryBody = e.scope(() => {
-          const use = e.scope(() => { queryBlock(start, count, panels, head, get(top)); });
-          const range = (low: Code, high: Code) => ({ low, high });
-          e.push(mods.mask ? when(mayHold(f, e.segment, mods.mask, [
-            range(get(batch), get(batch)), range(get(head), get(head)),
-            range(get(top), number(sub(minimum(int(T), add(get(top), int(block))), int(1)))), range(start, number(sub(add(start, count), int(1)))),
-          ], e.slots), use) : use);
-        });
         // the first query that sees key `start` is start + T − S
-        const from = causal ? op('i32.and', clamp(add(start, int(T - S)), int(0), int(T)), int(-block)) : int(0);
-        e.push(forRange(top, from, int(T), int(block), queryBody));
+        const from = (residue: Code): Code => {
+          const far = sub(add(start, int(T - S)), residue);
+          return causal ? clamp(step === 1 ? far : op('i32.div_s', greater(add(far, int(step - 1)), int(0)), int(step)), int(0), int(T)) : int(0);
+        };
+        eachBlock(e, step, int(T), (top, rows) => {
+          const state = maskOf(e, mods, { batch: get(batch), head: get(head), top, rows, start, columns: count });
+          const use = e.scope(() => { queryBlock(start, count, panels, head, top, rows, state.fails); });
+          e.push(mods.mask ? when(state.holds, use) : use);
+        }, from);
       });
       e.push(forRange(member, int(0), int(perKey), int(1), memberBody));
       const key = f.local('i32');
       const writeBody = e.scope(() => {
-        const row = number(add(start, get(key)));
+        const row = number(placeOf(start, get(key)));
         for (const [view, source] of [[dk, dkBlock], [dv, dvBlock]] as const) {
           writeRow(e, viewAddress(context.address(view.slot), view, [get(batch), row, get(keyHead)]), viewBytes(view), D, add(source, mul(get(key), int(4 * wide))), splat(f, 1));
         }
@@ -120,8 +121,7 @@ function emitGradient(context: EmitContext): void {
       e.push(forRange(key, int(0), count, int(1), writeBody));
     }
 
-    function queryBlock(start: Code, count: Code, keyPanels: Code, head: Local, top: Code): void {
-      const rows = number(minimum(sub(int(T), top), int(block)));
+    function queryBlock(start: Code, count: Code, keyPanels: Code, head: Local, top: Code, rows: Code, mixed: Code): void {
       const [qPlace, gPlace, oPlace] = [viewAddress(context.address(q.slot), q, [get(batch), get(head), top]), viewAddress(context.address(dO.slot), dO, [get(batch), top, get(head)]), viewAddress(context.address(o.slot), o, [get(batch), top, get(head)])].map(number) as [Code, Code, Code];
       e.push(call(packRows(q, 2), queryRows, qPlace, stride(q, 2), stride(q, 3), rows, int(D)));
       e.push(call(packRows(dO, 1), upstreamRows, gPlace, stride(dO, 1), stride(dO, 3), rows, int(D)));
@@ -129,41 +129,54 @@ function emitGradient(context: EmitContext): void {
       e.push(call(packWide(q, 2), queriesWide, qPlace, stride(q, 3), stride(q, 2), int(D), rows));
       e.push(call(packWide(dO, 1), upstreamWide, gPlace, stride(dO, 3), stride(dO, 1), int(D), rows));
       rowDots(rows);
-      const firstStrip = f.local('i32'), from = f.local('i32');
-      e.push(set(firstStrip, int(block)));
+      const from = f.local('i32'), low = f.local('i32'), high = f.local('i32');
+      // bit 4 c + r: the strip of rows r has scores that may count in the strip of columns c
+      const touched = f.local('i32');
+      e.push(set(touched, int(0)));
       const stripBody = e.scope(() => {
         const to = number(minimum(add(get(from), int(strip)), rows));
-        const visible = number(causal ? clamp(sub(add(add(top, to), int(S - T)), start), int(0), count) : count);
+        const seenBy = (row: Code): Code => (causal ? clamp(keysUpTo(mods, add(placeOf(top, row), int(S - T)), start), int(0), count) : count);
+        const visible = number(seenBy(sub(to, int(1))));
+        trimColumns(e, mods, { batch: get(batch), head: get(head), top: number(placeOf(top, get(from))), rows: number(sub(to, get(from))), start }, visible, mixed, low, high);
+        const offset = number(mul(get(from), int(scoreRow)));
         const inside = e.scope(() => {
-          e.push(set(firstStrip, minimum(get(firstStrip), get(from))));
           const stripPanels = number(op('i32.shr_u', add(sub(to, get(from)), int(3)), int(2)));
-          const columnPanels = number(op('i32.shr_u', add(visible, int(7)), int(3)));
-          const offset = number(mul(get(from), int(scoreRow)));
+          const columnPanels = number(op('i32.shr_u', add(sub(get(high), get(low)), int(7)), int(3)));
+          const bits = number(sub(op('i32.shl', int(1), op('i32.shr_u', add(get(high), int(strip - 1)), int(4))), op('i32.shl', int(1), op('i32.shr_u', get(low), int(4)))));
+          const apart = [0, 1, 2, 3].map((c) => op('i32.shl', op('i32.and', bits, int(1 << c)), int(3 * c))).reduce((x, y) => op('i32.or', x, y));
+          e.push(set(touched, op('i32.or', get(touched), op('i32.shl', apart, op('i32.shr_u', get(from), int(4))))));
+          const place = number(add(offset, scaled(get(low), 4)));
           for (const [left, right, target] of [[queryRows, keysDeep, weights], [upstreamRows, valuesDeep, slopes]] as const) {
-            e.push(call(scoreTiles, add(left, mul(get(from), int(4 * D))), right, add(target, offset), int(scoreRow), stripPanels, columnPanels, int(D), int(16 * D), int(32 * D), int(0)));
+            e.push(call(scoreTiles, add(left, mul(get(from), int(4 * D))), add(right, mul(get(low), int(4 * D))), add(target, place), int(scoreRow), stripPanels, columnPanels, int(D), int(16 * D), int(32 * D), int(0)));
           }
           const row = f.local('i32');
-          const rowBody = e.scope(() => { gradientRow(row, start, visible, columnPanels, head, top); });
-          e.push(forRange(row, get(from), to, int(1), rowBody));
-          e.push(call(rowTiles, add(slopes, offset), keysWide, add(dqBlock, mul(get(from), int(4 * wide))), int(4 * wide), stripPanels, int(wide / 8), visible, int(4 * scoreRow), scaled(count, 32), int(0)));
+          const eachRow = (checked: boolean): Segment => {
+            const body = e.scope(() => { gradientRow(row, start, get(low), get(high), columnPanels, head, top, checked); });
+            return [forRange(row, get(from), to, int(1), body)];
+          };
+          // whether every score of a whole block counts
+          const open = op('i32.and', op('i32.eqz', mixed), op('i32.eq', seenBy(get(from)), int(block)));
+          e.push(when(open, eachRow(false), eachRow(true)));
+          e.push(call(rowTiles, add(slopes, place), add(keysWide, scaled(get(low), 32)), add(dqBlock, mul(get(from), int(4 * wide))), int(4 * wide), stripPanels, int(wide / 8), sub(get(high), get(low)), int(4 * scoreRow), scaled(count, 32), int(0)));
           addRows(get(from), to, head, top);
         });
-        e.push(when(op('i32.gt_s', visible, int(0)), inside));
+        const bytes = mul(sub(to, get(from)), int(scoreRow));
+        e.push(when(op('i32.lt_s', get(low), get(high)), inside, [weights, slopes].map((area) => fillBytes(add(area, offset), int(0), bytes))));
       });
       e.push(forRange(from, int(0), rows, int(strip), stripBody));
       const column = f.local('i32');
       const columnBody = e.scope(() => {
-        // the first row that sees the strip's first key
-        const sees = causal ? clamp(sub(add(add(start, get(column)), int(T - S)), top), int(0), rows) : int(0);
-        const row = number(greater(sees, get(firstStrip)));
+        const strips = number(op('i32.and', op('i32.shr_u', get(touched), scaled(op('i32.shr_u', get(column), int(4)), 4)), int(15)));
         const inside = e.scope(() => {
+          const row = number(scaled(op('i32.ctz', strips), strip));
+          const length = number(sub(minimum(rows, sub(int(32 * strip), scaled(op('i32.clz', strips), strip))), row));
           const panels = number(minimum(int(strip / 4), sub(keyPanels, op('i32.shr_u', get(column), int(2)))));
           const offset = number(add(mul(row, int(scoreRow)), scaled(get(column), 4)));
           for (const [left, right, target] of [[weights, upstreamWide, dvBlock], [slopes, queriesWide, dkBlock]] as const) {
-            e.push(call(columnTiles, add(left, offset), add(right, mul(row, int(32))), add(target, mul(get(column), int(4 * wide))), int(4 * wide), panels, int(wide / 8), sub(rows, row), int(16), scaled(rows, 32), int(1)));
+            e.push(call(columnTiles, add(left, offset), add(right, mul(row, int(32))), add(target, mul(get(column), int(4 * wide))), int(4 * wide), panels, int(wide / 8), length, int(16), scaled(rows, 32), int(1)));
           }
         });
-        e.push(when(op('i32.lt_s', row, rows), inside));
+        e.push(when(strips, inside));
       });
       e.push(forRange(column, int(0), count, int(strip), columnBody));
     }
@@ -179,32 +192,36 @@ function emitGradient(context: EmitContext): void {
       ]));
     }
 
-    /** Turns a row of products into weights p = exp(score − lse) and slopes p · (dO·v − delta) · scale; 0 where not visible. */
-    function gradientRow(row: Local, start: Code, visible: Code, columnPanels: Code, head: Local, top: Code): void {
+    /**
+     * Turns a row of products into weights p = exp(score − lse) and slopes p · (dO·v − delta) · scale · ∂score; 0 where
+     * not visible, if that is to be checked, and in the columns that are left out.
+     */
+    function gradientRow(row: Local, start: Code, low: Code, visible: Code, columnPanels: Code, head: Local, top: Code, checked: boolean): void {
       const position = f.local('i32');
-      e.push(set(position, add(top, get(row))));
+      e.push(set(position, placeOf(top, get(row))));
       e.bind(2, position);
-      const limit = number(causal ? clamp(sub(add(get(position), int(S - T + 1)), start), int(0), visible) : visible);
-      const stop = number(minimum(int(S), add(start, scaled(columnPanels, 8))));
-      const lines = [weights, slopes].map((at) => number(sub(add(at, mul(get(row), int(scoreRow))), mul(start, int(4))))) as [Code, Code];
+      const limit = checked ? number(causal ? clamp(keysUpTo(mods, add(get(position), int(S - T)), start), int(0), visible) : visible) : undefined;
+      const origin = step === 1 ? start : int(0), end = number(add(low, scaled(columnPanels, 8)));
+      const stop = number(step === 1 ? minimum(int(S), add(origin, end)) : end);
+      const rows = [weights, slopes].map((at) => number(add(at, mul(get(row), int(scoreRow))))), lines = rows.map((at) => number(sub(at, mul(origin, int(4))))) as [Code, Code];
       const logSum = named(f, 'v128', e.segment, load('v128.load32_splat', viewAddress(context.address(lse.slot), lse, [get(batch), get(head), get(position)])));
       const delta = named(f, 'v128', e.segment, load('v128.load32_splat', add(deltas, mul(get(row), int(4)))));
       sums.addRow((addTerms) => {
-        vectorLoop(e, 3, S, 1, () => {
+        vectorLoop(e, 3, step === 1 ? S : block, 1, () => {
           const at = lines.map((line) => number(add(line, e.vectorOffset()))) as [Code, Code];
-          const key = sub(op('i32.shr_u', e.vectorOffset(), int(2)), start);
+          const key = sub(op('i32.shr_u', e.vectorOffset(), int(2)), origin);
           const { score, valid } = scores(e, mods, load('v128.load', at[0]), key, limit);
-          const difference = op('v128.bitselect', op('f32x4.sub', score, logSum), splat(f, -Infinity), valid);
-          const p = expNonPositive(f, e.segment, difference);
+          const difference = op('f32x4.sub', score, logSum);
+          const p = expNonPositive(f, e.segment, valid ? op('v128.bitselect', difference, splat(f, -Infinity), valid) : difference);
           const d = named(f, 'v128', e.segment, op('f32x4.mul', p, op('f32x4.sub', load('v128.load', at[1]), delta)));
           const inner = op('f32x4.mul', d, splat(f, mods.scale)), slope = mods.slope ? op('f32x4.mul', inner, e.value(mods.slope)) : inner;
           addTerms(d, valid);
-          e.push([store('v128.store', at[0], p), store('v128.store', at[1], op('v128.and', slope, valid))]);
-        }, { start, end: stop });
+          e.push([store('v128.store', at[0], p), store('v128.store', at[1], valid ? op('v128.and', slope, valid) : slope)]);
+        }, { start: number(add(origin, low)), end: stop });
       });
-      const at = f.local('i32');
-      e.push(forRange(at, scaled(columnPanels, 32), int(scoreRow), int(16), [weights, slopes].map((area) =>
-        store('v128.store', add(add(area, mul(get(row), int(scoreRow))), get(at)), splat(f, 0)))));
+      if (!checked) return;
+      const at = f.local('i32'), zeros = (from: Code, to: Code): Code => forRange(at, from, to, int(16), rows.map((line) => store('v128.store', add(line, get(at)), splat(f, 0))));
+      e.push([zeros(int(0), scaled(low, 4)), zeros(scaled(end, 4), int(scoreRow))]);
     }
 
     /** Adds the strip's query gradient to the rows of the result. */
@@ -212,7 +229,7 @@ function emitGradient(context: EmitContext): void {
       const row = f.local('i32'), target = f.local('i32'), source = f.local('i32');
       const whole = Math.floor(D / 4) * 4;
       const body: Segment = [
-        set(target, dqLine(get(batch), add(top, get(row)), get(head))), set(source, add(dqBlock, mul(get(row), int(4 * wide)))),
+        set(target, dqLine(get(batch), placeOf(top, get(row)), get(head))), set(source, add(dqBlock, mul(get(row), int(4 * wide)))),
       ];
       if (whole) {
         const end = named(f, 'i32', body, add(get(target), int(4 * whole)));

@@ -1,10 +1,12 @@
 /** What the attention kernels share: shapes, addresses, and the scaled, masked scores of a row. */
 import type { AttentionTable, Expression, FusedRequest, Slot, View } from '@ashlar/tensor';
-import { visitExpression } from '@ashlar/tensor';
-import { add, get, int, mul, op, set, splat, sub, vectorConstant } from './code.js';
+import { expressionMapper, visitExpression } from '@ashlar/tensor';
+import { add, forRange, get, int, minimum, mul, named, op, set, splat, sub, vectorConstant, when } from './code.js';
 import type { Code, FunctionBuilder, Local } from './encoder.js';
 import type { Emitter } from './emitter.js';
 import type { EmitContext } from './fused.js';
+import { possibilities } from './mask-blocks.js';
+import type { Interval, Possible } from './mask-blocks.js';
 import { Interner } from './normal.js';
 import type { Node, NormalIndex } from './normal.js';
 
@@ -42,17 +44,77 @@ export interface TableReads { readonly table: number; readonly position: NormalI
  * Scale, causality, and the expressions over loop axes 0…3 = batch, head, query, key that change or mask a score;
  * `slope` is the derivative of `score` in the scaled score, undefined where that is 1.
  */
-export interface AttentionMods { readonly scale: number; readonly causal: boolean; readonly interner: Interner; readonly mask: Node | undefined; readonly score: Node | undefined; readonly slope: Node | undefined; readonly tables: readonly TableReads[] }
+export interface AttentionMods {
+  readonly scale: number;
+  readonly causal: boolean;
+  readonly interner: Interner;
+  readonly mask: Node | undefined;
+  readonly score: Node | undefined;
+  readonly slope: Node | undefined;
+  readonly tables: readonly TableReads[];
+  /** Neighbours in a block of queries, or of keys, stand so many places apart (see `residueStep`). */
+  readonly step: number;
+  /** The mask over query and key, also where `step` is not 1: then key number i of a block in `mask` and the others is i-th on axis 3, after the place of the first on axis `firstKey`. */
+  readonly placedMask: Node | undefined;
+}
 
-export function attentionMods(attributes: Readonly<Record<string, unknown>>): AttentionMods {
-  const interner = new Interner(), wanted = (attributes['differentiate'] ?? []) as readonly number[];
-  const node = (name: string): Node | undefined => (attributes[name] === undefined ? undefined : interner.node(attributes[name] as Expression));
-  const [mask, score, slope] = [node('mask'), node('score'), node('slope')];
+/** The loop axis that holds the place of a block's first key, where keys stand apart. */
+export const firstKey = 4;
+
+export function attentionMods(attributes: Readonly<Record<string, unknown>>, { T, S }: AttentionShape, mayStep = true): AttentionMods {
+  const interner = new Interner(), wanted = (attributes['differentiate'] ?? []) as readonly number[], mask = attributes['mask'] as Expression | undefined;
+  const step = mask && mayStep ? residueStep(mask, Math.min(T, S)) : 1, apart = step === 1 ? (e: Expression): Expression => e : keysApart(step, S);
+  const node = (name: string): Node | undefined => (attributes[name] === undefined ? undefined : interner.node(apart(attributes[name] as Expression)));
+  const [masked, score, slope] = [node('mask'), node('score'), node('slope')];
   const tables = ((attributes['tables'] ?? []) as readonly AttentionTable[]).filter(({ input }) => wanted.includes(input)).map(({ input, position, coefficient, guard }): TableReads => {
-    const condition = guard && interner.node(guard);
-    return { table: wanted.indexOf(input), position: interner.index(position, condition), coefficient: interner.node(coefficient), guard: condition };
+    const condition = guard && interner.node(apart(guard)), { index } = apart({ kind: 'index', dtype: 'i32', index: position }) as Expression & { kind: 'index' };
+    return { table: wanted.indexOf(input), position: interner.index(index, condition), coefficient: interner.node(apart(coefficient)), guard: condition };
   });
-  return { scale: attributes['scale'] as number, causal: attributes['causal'] as boolean, interner, mask, score, slope: slope?.kind === 'constant' && slope.value === 1 ? undefined : slope, tables };
+  return {
+    scale: attributes['scale'] as number, causal: attributes['causal'] as boolean, interner, mask: masked, score, tables, step,
+    slope: slope?.kind === 'constant' && slope.value === 1 ? undefined : slope, placedMask: mask && interner.node(mask),
+  };
+}
+
+/** Steps beyond it would leave blocks of few rows. */
+const mostStep = 64;
+
+/**
+ * A step m such that queries and keys that stand m apart make blocks which a mask leaves empty or lets through whole: the
+ * least common multiple of the m in conditions `(a q + b k + c) mod m ⋛ constant` that the mask is a conjunction of.
+ */
+export function residueStep(mask: Expression, length: number): number {
+  if (mask.kind === 'binary' && mask.dtype === 'bool' && mask.op === 'and') {
+    const [x, y] = [residueStep(mask.x, length), residueStep(mask.y, length)], gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b)), both = (x * y) / gcd(x, y);
+    return both <= mostStep && 2 * strip * both <= length ? both : Math.max(x, y);
+  }
+  if (mask.kind !== 'binary' || !['eq', 'ne', 'lt', 'le'].includes(mask.op)) return 1;
+  const [remainder, against] = mask.x.kind === 'constant' ? [mask.y, mask.x] : [mask.x, mask.y];
+  if (against.kind !== 'constant' || remainder.kind !== 'binary' || remainder.op !== 'mod' || remainder.dtype !== 'i32' || remainder.y.kind !== 'constant' || !isLinear(remainder.x)) return 1;
+  const m = Math.abs(remainder.y.value);
+  return m >= 2 && m <= mostStep && 2 * strip * m <= length ? m : 1;
+}
+
+function isLinear(e: Expression): boolean {
+  switch (e.kind) {
+    case 'constant': return true;
+    case 'index': return e.index.terms.every(({ atom }) => atom.kind === 'loop');
+    case 'unary': return e.op === 'neg' && isLinear(e.x);
+    case 'binary': return ((e.op === 'add' || e.op === 'sub') && isLinear(e.x) && isLinear(e.y)) || (e.op === 'mul' && e.y.kind === 'constant' && isLinear(e.x));
+    default: return false;
+  }
+}
+
+/** Rewrites the key's place: axis 3 numbers the keys of a block. What is past the last key stands at its place. */
+function keysApart(step: number, S: number): (expression: Expression) => Expression {
+  const place: Expression = {
+    kind: 'binary', op: 'min', dtype: 'i32', y: { kind: 'constant', dtype: 'i32', value: S - 1 },
+    x: { kind: 'index', dtype: 'i32', index: { base: 0, terms: [{ atom: { kind: 'loop', axis: firstKey }, factor: 1 }, { atom: { kind: 'loop', axis: 3 }, factor: step }] } },
+  };
+  return expressionMapper({
+    slot: (slot) => slot,
+    index: ({ base, terms }) => ({ base, terms: terms.map(({ atom, factor }) => ({ factor, atom: atom.kind === 'loop' && atom.axis === 3 ? { kind: 'value', of: place } : atom })) }),
+  });
 }
 
 /** Slots that the mods load from. */
@@ -85,17 +147,76 @@ export function below(f: FunctionBuilder, key: Code, limit: Code): Code {
 }
 
 /**
- * Scores of four keys: scaled, changed by the score mod; and which of them count. `raw` is the product, `key` the key's
- * number within the block and `limit` how many of the block are visible to the row. Call within the emitter's vector loop.
+ * Scores of four keys: scaled, changed by the score mod; and which of them count, undefined: all. `raw` is the product,
+ * `key` the key's number within the block and `limit` how many of the block are visible to the row; without a limit, no
+ * score of the block is masked. Call within the emitter's vector loop.
  */
-export function scores(e: Emitter, mods: AttentionMods, raw: Code, key: Code, limit: Code): { score: Code; valid: Code } {
+export function scores(e: Emitter, mods: AttentionMods, raw: Code, key: Code, limit: Code | undefined): { score: Code; valid: Code | undefined } {
   const { f } = e;
   const scaled = f.local('v128');
   e.push(set(scaled, op('f32x4.mul', raw, splat(f, mods.scale))));
   e.accumulator = () => get(scaled);
   const score = mods.score ? e.value(mods.score) : get(scaled);
+  if (!limit) return { score, valid: undefined };
   const inside = below(f, key, limit);
-  return { score, valid: mods.mask ? op('v128.and', inside, e.value(mods.mask)) : inside };
+  return { score, valid: named(f, 'v128', e.segment, mods.mask ? op('v128.and', inside, e.value(mods.mask)) : inside) };
+}
+
+/** How many keys of a block that begins at `start` stand no further than `last`; below 0 where `last` lies before `start`. */
+export function keysUpTo({ step }: AttentionMods, last: Code, start: Code): Code {
+  const far = sub(last, start);
+  return step === 1 ? add(far, int(1)) : op('i32.div_s', greater(add(far, int(step)), int(0)), int(step));
+}
+
+/**
+ * Blocks of places 0 … end − 1 whose neighbours stand `step` apart, residue by residue: `build` gets the place of a
+ * block's first and how many there are. `from` is the number, in its residue, of the one to begin with.
+ */
+export function eachBlock(e: Emitter, step: number, end: Code, build: (start: Code, count: Code) => void, from: (residue: Code) => Code = () => int(0)): void {
+  const { f } = e, first = f.local('i32'), residue = f.local('i32'), number = (code: Code): Code => named(f, 'i32', e.segment, code);
+  const blocks = (residueOrZero: Code): void => {
+    const limit = step === 1 ? end : number(op('i32.div_s', greater(add(sub(end, residueOrZero), int(step - 1)), int(0)), int(step)));
+    const body = e.scope(() => {
+      const start = step === 1 ? get(first) : number(add(residueOrZero, mul(get(first), int(step))));
+      build(start, number(minimum(sub(limit, get(first)), int(block))));
+    });
+    e.push(forRange(first, op('i32.and', from(residueOrZero), int(-block)), limit, int(block), body));
+  };
+  if (step === 1) { blocks(int(0)); return; }
+  const body = e.scope(() => { blocks(get(residue)); });
+  e.push(forRange(residue, int(0), int(step), int(1), body));
+}
+
+/** A rectangle of scores: places of the first query and key, and how many there are of each. */
+export interface Rectangle { readonly batch: Code; readonly head: Code; readonly top: Code; readonly rows: Code; readonly start: Code; readonly columns: Code }
+
+/** What the mask may do in a rectangle that is not empty. Without a mask, all scores count. */
+export function maskOf(e: Emitter, mods: AttentionMods, { batch, head, top, rows, start, columns }: Rectangle): Possible {
+  if (!mods.placedMask) return { holds: int(1), fails: int(0) };
+  const { f, segment } = e, { step } = mods;
+  const places = (first: Code, count: Code): Interval => ({ low: first, high: named(f, 'i32', segment, add(first, mul(sub(count, int(1)), int(step)))), step });
+  const alone = (value: Code): Interval => ({ low: value, high: value, step: 0 });
+  return possibilities(f, segment, mods.placedMask, [alone(batch), alone(head), places(top, rows), places(start, columns)], e.slots);
+}
+
+/**
+ * The columns of a strip that its mask leaves: `low` and `high` become the first and the end of the panels of eight, up
+ * to `visible` columns, between which a score may count; `low` ≥ `high` where none does. `mixed`: whether the mask does anything.
+ */
+export function trimColumns(e: Emitter, mods: AttentionMods, strip: Omit<Rectangle, 'columns'>, visible: Code, mixed: Code, low: Local, high: Local): void {
+  const { f } = e, column = f.local('i32');
+  e.push([set(low, int(0)), set(high, visible)]);
+  if (!mods.placedMask) return;
+  const search = e.scope(() => {
+    e.push([set(low, visible), set(high, int(0))]);
+    const body = e.scope(() => {
+      const columns = named(f, 'i32', e.segment, minimum(sub(visible, get(column)), int(8)));
+      const { holds } = maskOf(e, mods, { ...strip, start: named(f, 'i32', e.segment, add(strip.start, mul(get(column), int(mods.step)))), columns });
+      e.push(when(holds, [set(low, minimum(get(low), get(column))), set(high, add(get(column), columns))]));
+    });
+    e.push(forRange(column, int(0), visible, int(8), body));
+  });
+  e.push(when(mixed, search));
 }
 
 /** A local that holds a slot's address. */

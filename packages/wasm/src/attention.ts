@@ -5,13 +5,11 @@
 import type { View } from '@ashlar/tensor';
 import { accessLane, add, call, fillBytes, forRange, get, int, load, minimum, mul, named, op, scaled, set, splat, store, sub, when, whileBelow } from './code.js';
 import type { Code, Local, Segment } from './encoder.js';
-import { attentionMods, attentionShape, block, clamp, localOf, modSlots, scoreRow, scores, servesAttention, strip, viewAddress, viewBytes } from './attention-rows.js';
+import { attentionMods, attentionShape, block, clamp, eachBlock, firstKey, keysUpTo, localOf, maskOf, modSlots, scoreRow, scores, servesAttention, strip, trimColumns, viewAddress, viewBytes } from './attention-rows.js';
 import { Emitter } from './emitter.js';
 import { addValuesFunction, keyDotsFunction } from './few-queries.js';
 import type { EmitContext, WasmKernel } from './fused.js';
 import { floatToHalf } from './half.js';
-import { mayHold } from './mask-blocks.js';
-import type { Interval } from './mask-blocks.js';
 import { acrossLanes } from './math.js';
 import { share, vectorLoop } from './nest.js';
 import { grain, packFunction } from './pack.js';
@@ -35,7 +33,9 @@ function emitAttention(context: EmitContext): void {
   const [q, k, v] = kernel.inputs as [View, View, View], [o, lse] = kernel.outputs as [View, View];
   const { B, H, T, D, G, S } = attentionShape(kernel.inputs);
   if (B * H * T === 0) return;
-  const mods = attentionMods(kernel.attributes), { causal } = mods;
+  // With few queries, packing keys and values would cost more than using them.
+  const few = T <= 4 && k.strides[3] === 1 && v.strides[3] === 1;
+  const mods = attentionMods(kernel.attributes, attentionShape(kernel.inputs), !few), { causal, step } = mods;
   const wide = Math.ceil(D / 8) * 8; // columns of the result, padded
   const e = new Emitter(module, f, mods.interner.slots.map((slot) => localOf(context, slot)));
 
@@ -43,9 +43,6 @@ function emitAttention(context: EmitContext): void {
   const packK = packFunction(module, 8, grain(k.strides[2]!, k.strides[3]!), k.slot.dtype);
   const packV = packFunction(module, 8, grain(v.strides[3]!, v.strides[2]!), v.slot.dtype);
   const scoreTiles = tilesFunction(module, packedRows), valueTiles = tilesFunction(module, { row: scoreRow, step: 4 });
-
-  // With few queries, packing keys and values would cost more than using them.
-  const few = T <= 4 && k.strides[3] === 1 && v.strides[3] === 1;
 
   // the thread's working area
   let next = 0;
@@ -55,68 +52,69 @@ function emitAttention(context: EmitContext): void {
 
   /** Computes an integer here and names it. */
   const number = (value: Code): Code => named(f, 'i32', e.segment, value);
-  const blocks = Math.ceil(T / block);
+  const perResidue = Math.ceil(Math.ceil(T / step) / block), blocks = step * perResidue;
   const unit = f.local('i32');
   const unitBody = e.scope(() => {
-    const pair = number(op('i32.div_u', get(unit), int(blocks)));
+    const pair = number(op('i32.div_u', get(unit), int(blocks))), queryBlock = number(op('i32.rem_u', get(unit), int(blocks)));
     const batch = f.local('i32'), head = f.local('i32');
     e.push([set(batch, op('i32.div_u', pair, int(H))), set(head, op('i32.rem_u', pair, int(H)))]);
     e.bind(0, batch);
     e.bind(1, head);
     const keyHead = number(op('i32.div_u', get(head), int(H / G)));
-    const top = number(mul(op('i32.rem_u', get(unit), int(blocks)), int(block)));
-    const rows = number(minimum(sub(int(T), top), int(block)));
+    /** Place of the first query, and how many there are; neighbours stand `step` apart. */
+    const top = number(step === 1 ? mul(queryBlock, int(block)) : add(op('i32.div_u', queryBlock, int(perResidue)), mul(op('i32.rem_u', queryBlock, int(perResidue)), int(step * block))));
+    const rows = number(step === 1 ? minimum(sub(int(T), top), int(block)) : clamp(op('i32.div_s', sub(int(T + step - 1), top), int(step)), int(0), int(block)));
+    const placeOf = (row: Code): Code => add(top, step === 1 ? row : mul(row, int(step)));
     const panels = number(op('i32.shr_u', add(rows, int(3)), int(2)));
-    const queryRow = (row: Code): Code => viewAddress(context.address(q.slot), q, [get(batch), get(head), add(top, row)]);
+    const queryRow = (row: Code): Code => viewAddress(context.address(q.slot), q, [get(batch), get(head), placeOf(row)]);
     if (few) for (let row = 0; row < T; row++) e.push(call(copyRow(module, q.slot.dtype), add(queries, int(4 * D * row)), queryRow(int(row)), int(q.strides[3]! * viewBytes(q)), int(D)));
-    else e.push(call(packQ, queries, viewAddress(context.address(q.slot), q, [get(batch), get(head), top]), int(q.strides[2]! * viewBytes(q)), int(q.strides[3]! * viewBytes(q)), rows, int(D)));
+    else e.push(call(packQ, queries, viewAddress(context.address(q.slot), q, [get(batch), get(head), top]), int(step * q.strides[2]! * viewBytes(q)), int(q.strides[3]! * viewBytes(q)), rows, int(D)));
     e.push(fillBytes(result, int(0), scaled(panels, 16 * wide)));
     const r = f.local('i32');
     e.push(forRange(r, int(0), int(4 * block), int(16), [
       store('v128.store', add(maxima, get(r)), splat(f, -Infinity)), store('v128.store', add(sums, get(r)), splat(f, 0)),
     ]));
-    /** Keys that the first `count` rows of this block see at most. */
-    const reach = (count: Code): Code => (causal ? clamp(add(add(top, count), int(S - T)), int(0), int(S)) : int(S));
-    const end = number(reach(rows));
-    const first = f.local('i32');
-    const keyBody = e.scope(() => {
-      const use = e.scope(() => { if (few) fewQueries(get(first), end); else keyBlock(get(first), end); });
-      const last = (from: Code, count: Code): Code => number(sub(add(from, count), int(1)));
-      const range = (low: Code, high: Code): Interval => ({ low, high });
-      e.push(mods.mask ? when(mayHold(f, e.segment, mods.mask, [
-        range(get(batch), get(batch)), range(get(head), get(head)), range(top, last(top, rows)),
-        range(get(first), last(get(first), minimum(sub(end, get(first)), int(block)))),
-      ], e.slots), use) : use);
+    // keys that the last row of this block sees at most
+    const end = number(causal ? clamp(add(placeOf(sub(rows, int(1))), int(S - T + 1)), int(0), int(S)) : int(S));
+    eachBlock(e, step, end, (start, count) => {
+      if (step > 1) { const place = f.local('i32'); e.push(set(place, start)); e.bind(firstKey, place); }
+      const state = maskOf(e, mods, { batch: get(batch), head: get(head), top, rows, start, columns: count });
+      const use = e.scope(() => { if (few) fewQueries(start, count); else keyBlock(start, count, state.fails); });
+      e.push(mods.mask ? when(state.holds, use) : use);
     });
-    e.push(forRange(first, int(0), end, int(block), keyBody));
     finish();
 
-    function keyBlock(start: Code, keyEnd: Code): void {
-      const count = number(minimum(sub(keyEnd, start), int(block)));
-      e.push(call(packK, keys, viewAddress(context.address(k.slot), k, [get(batch), keyHead, start]), int(k.strides[2]! * viewBytes(k)), int(k.strides[3]! * viewBytes(k)), count, int(D)));
-      e.push(call(packV, values, viewAddress(context.address(v.slot), v, [get(batch), keyHead, start]), int(v.strides[3]! * viewBytes(v)), int(v.strides[2]! * viewBytes(v)), int(D), count));
-      const from = f.local('i32');
+    function keyBlock(start: Code, count: Code, mixed: Code): void {
+      e.push(call(packK, keys, viewAddress(context.address(k.slot), k, [get(batch), keyHead, start]), int(step * k.strides[2]! * viewBytes(k)), int(k.strides[3]! * viewBytes(k)), count, int(D)));
+      e.push(call(packV, values, viewAddress(context.address(v.slot), v, [get(batch), keyHead, start]), int(v.strides[3]! * viewBytes(v)), int(step * v.strides[2]! * viewBytes(v)), int(D), count));
+      const from = f.local('i32'), low = f.local('i32'), high = f.local('i32');
       const stripBody = e.scope(() => {
         const to = number(minimum(add(get(from), int(strip)), rows));
-        const visible = number(causal ? clamp(sub(add(add(top, to), int(S - T)), start), int(0), count) : count);
+        const seenBy = (row: Code): Code => (causal ? clamp(keysUpTo(mods, add(placeOf(row), int(S - T)), start), int(0), count) : count);
+        const visible = number(seenBy(sub(to, int(1))));
+        trimColumns(e, mods, { batch: get(batch), head: get(head), top: number(placeOf(get(from))), rows: number(sub(to, get(from))), start }, visible, mixed, low, high);
         const inside = e.scope(() => {
           const stripPanels = number(op('i32.shr_u', add(sub(to, get(from)), int(3)), int(2)));
-          const line = number(add(scoreArea, mul(get(from), int(scoreRow))));
-          const columnPanels = number(op('i32.shr_u', add(visible, int(7)), int(3)));
-          e.push(call(scoreTiles, add(queries, mul(get(from), int(4 * D))), keys, line, int(scoreRow), stripPanels, columnPanels, int(D), int(16 * D), int(32 * D), int(0)));
+          const line = number(add(add(scoreArea, mul(get(from), int(scoreRow))), scaled(get(low), 4)));
+          const columnPanels = number(op('i32.shr_u', add(sub(get(high), get(low)), int(7)), int(3)));
+          e.push(call(scoreTiles, add(queries, mul(get(from), int(4 * D))), add(keys, mul(get(low), int(4 * D))), line, int(scoreRow), stripPanels, columnPanels, int(D), int(16 * D), int(32 * D), int(0)));
           const row = f.local('i32');
-          const rowBody = e.scope(() => { maskRow(row, start, visible, columnPanels); });
-          e.push(forRange(row, get(from), to, int(1), rowBody));
-          e.push(forRange(row, get(from), to, int(4), softmaxFour(row, start, columnPanels)));
-          e.push(call(valueTiles, line, values, add(result, mul(get(from), int(4 * wide))), int(4 * wide), stripPanels, int(wide / 8), visible, int(4 * scoreRow), scaled(count, 32), int(1)));
+          const eachRow = (checked: boolean): Segment => {
+            const body = e.scope(() => { maskRow(row, start, get(low), get(high), columnPanels, checked); });
+            return [forRange(row, get(from), to, int(1), body)];
+          };
+          // whether every score of a whole block counts
+          const open = op('i32.and', op('i32.eqz', mixed), op('i32.eq', seenBy(get(from)), int(block)));
+          e.push(when(open, eachRow(false), eachRow(true)));
+          e.push(forRange(row, get(from), to, int(4), softmaxFour(row, start, get(low), columnPanels)));
+          e.push(call(valueTiles, line, add(values, scaled(get(low), 32)), add(result, mul(get(from), int(4 * wide))), int(4 * wide), stripPanels, int(wide / 8), sub(get(high), get(low)), int(4 * scoreRow), scaled(count, 32), int(1)));
         });
-        e.push(when(op('i32.gt_s', visible, int(0)), inside));
+        e.push(when(op('i32.lt_s', get(low), get(high)), inside));
       });
       e.push(forRange(from, int(0), rows, int(strip), stripBody));
     }
 
-    function fewQueries(start: Code, keyEnd: Code): void {
-      const count = number(minimum(sub(keyEnd, start), int(block)));
+    function fewQueries(start: Code, count: Code): void {
       const [keyRows, valueRows] = [k, v].map((view) => number(viewAddress(context.address(view.slot), view, [get(batch), keyHead, start]))) as [Code, Code];
       const columnPanels = number(op('i32.shr_u', add(count, int(7)), int(3)));
       const row = f.local('i32');
@@ -130,39 +128,46 @@ function emitAttention(context: EmitContext): void {
       eachRow((visible, line) => {
         const dots = call(keyDotsFunction(module, D, k.slot.dtype), line, add(queries, mul(get(row), int(4 * D))), keyRows, int(k.strides[2]! * viewBytes(k)), visible);
         e.push(when(visible, dots));
-        maskRow(row, start, visible, columnPanels);
+        maskRow(row, start, int(0), visible, columnPanels, true);
         return [];
       });
-      e.push([set(row, int(0)), softmaxFour(row, start, columnPanels)]);
+      e.push([set(row, int(0)), softmaxFour(row, start, int(0), columnPanels)]);
       eachRow((visible, line) => call(addValuesFunction(module, D, v.slot.dtype), add(result, mul(get(row), int(4 * wide))), line, valueRows, int(v.strides[2]! * viewBytes(v)), visible));
     }
 
-    /** Scales and masks a row's products and notes their maximum. */
-    function maskRow(row: Local, start: Code, visible: Code, columnPanels: Code): void {
+    /** The end, on loop axis 3, of the columns that are computed from `low` on; and what axis 3 is at column 0. */
+    function columnsEnd(start: Code, low: Code, columnPanels: Code): { stop: Code; origin: Code } {
+      const origin = step === 1 ? start : int(0), stop = add(add(origin, low), scaled(columnPanels, 8));
+      return { origin, stop: step === 1 ? minimum(int(S), stop) : stop };
+    }
+
+    /** Scales a row's products, masks them where they are to be checked, and notes their maximum. */
+    function maskRow(row: Local, start: Code, low: Code, visible: Code, columnPanels: Code, checked: boolean): void {
       const query = f.local('i32');
-      e.push(set(query, add(top, get(row))));
+      e.push(set(query, placeOf(get(row))));
       e.bind(2, query);
-      const limit = number(causal ? clamp(sub(add(get(query), int(S - T + 1)), start), int(0), visible) : visible);
-      const stop = number(minimum(int(S), add(start, scaled(columnPanels, 8))));
-      const lineOrigin = number(sub(add(scoreArea, mul(get(row), int(scoreRow))), mul(start, int(4))));
+      const limit = checked ? number(causal ? clamp(keysUpTo(mods, add(get(query), int(S - T)), start), int(0), visible) : visible) : undefined;
+      const { origin, stop } = columnsEnd(start, low, columnPanels);
+      const lineOrigin = number(sub(add(scoreArea, mul(get(row), int(scoreRow))), mul(origin, int(4))));
       const most = f.local('v128');
       e.push(set(most, splat(f, -Infinity)));
-      vectorLoop(e, 3, S, 1, () => {
+      vectorLoop(e, 3, step === 1 ? S : block, 1, () => {
         const at = add(lineOrigin, e.vectorOffset());
-        const key = sub(op('i32.shr_u', e.vectorOffset(), int(2)), start);
+        const key = sub(op('i32.shr_u', e.vectorOffset(), int(2)), origin);
         const { score, valid } = scores(e, mods, load('v128.load', at), key, limit);
-        const masked = named(f, 'v128', e.segment, op('v128.bitselect', score, splat(f, -Infinity), valid));
+        const masked = valid ? named(f, 'v128', e.segment, op('v128.bitselect', score, splat(f, -Infinity), valid)) : score;
         e.push([store('v128.store', at, masked), set(most, op('f32x4.pmax', get(most), masked))]);
-      }, { start, end: stop });
+      }, { start: number(add(origin, low)), end: number(stop) });
       // not-a-numbers do not reach the maximum; they reach the sum
       const largest = acrossLanes(f, e.segment, get(most), (x, y) => op('f32x4.pmax', x, y));
       e.push(accessLane('v128.store32_lane', add(fresh, mul(get(row), int(4))), largest, 0));
     }
 
     /** Exponentials of up to four rows from `row` on. */
-    function softmaxFour(row: Local, start: Code, columnPanels: Code): Code {
-      const stop = minimum(int(S), add(start, scaled(columnPanels, 8))), place = (base: Code): Code => add(base, mul(get(row), int(4)));
-      return call(softmaxRowsFunction(module, few ? T : 4), add(scoreArea, mul(get(row), int(scoreRow))), int(scoreRow), op('i32.and', add(mul(sub(stop, start), int(4)), int(12)), int(-16)),
+    function softmaxFour(row: Local, start: Code, low: Code, columnPanels: Code): Code {
+      const { origin, stop } = columnsEnd(start, low, columnPanels), place = (base: Code): Code => add(base, mul(get(row), int(4)));
+      const columns = sub(stop, add(origin, low));
+      return call(softmaxRowsFunction(module, few ? T : 4), add(add(scoreArea, mul(get(row), int(scoreRow))), scaled(low, 4)), int(scoreRow), op('i32.and', add(mul(columns, int(4)), int(12)), int(-16)),
         place(maxima), place(fresh), place(sums), add(result, mul(get(row), int(4 * wide))), int(4 * wide), start);
     }
 
@@ -171,7 +176,7 @@ function emitAttention(context: EmitContext): void {
       const row = f.local('i32');
       e.push(call(softmaxEndsFunction(module), maxima, sums, rows));
       const body = e.scope(() => {
-        const query = number(add(top, get(row)));
+        const query = number(placeOf(get(row)));
         const logarithm = load('i32.load', add(maxima, mul(get(row), int(4))));
         e.push(store('i32.store', viewAddress(context.address(lse.slot), lse, [get(batch), get(head), query]), logarithm));
         const inverse = named(f, 'v128', e.segment, load('v128.load32_splat', add(sums, mul(get(row), int(4)))));

@@ -1,6 +1,6 @@
 /**
- * Whether a mask can let anything through in a block of scores: interval arithmetic over the block, as scalar code that
- * runs once a block. What it cannot follow (floats, loads from places that differ within the block) it takes to be possible.
+ * What a mask does in a block of scores: arithmetic of intervals and residues over the block, as scalar code that runs
+ * once a block. What it cannot follow (floats, loads from places that differ within the block) it takes to be possible.
  */
 import { add, get, int, load, mul, named, op, scaled, sub } from './code.js';
 import type { Code, FunctionBuilder, Local, Segment } from './encoder.js';
@@ -10,11 +10,13 @@ import type { Node, NormalIndex } from './normal.js';
 export interface Interval {
   readonly low: Code;
   readonly high: Code;
+  /** All values differ from `low` by multiples of it; 0: there is one value alone; absent: 1. */
+  readonly step?: number;
   /** Code (0 or 1) for whether the bounds are worth anything; absent: they are. */
   readonly known?: Code;
 }
 /** Whether a condition may hold somewhere, and whether it may fail somewhere, as 0 or 1. */
-interface Possible { readonly holds: Code; readonly fails: Code }
+export interface Possible { readonly holds: Code; readonly fails: Code }
 
 const unknown: Possible = { holds: int(1), fails: int(1) };
 const smaller = (x: Code, y: Code): Code => op('select', x, y, op('i32.lt_s', x, y));
@@ -26,11 +28,15 @@ function knownAll(...parts: readonly Interval[]): { readonly known?: Code } {
   return flags.length > 0 ? { known: flags.reduce((x, y) => op('i32.and', x, y)) } : {};
 }
 
+const divisor = (x: number, y: number): number => (y === 0 ? Math.abs(x) : divisor(y, x % y));
+/** The step of values that move with all of these, each times a factor. */
+const commonStep = (...parts: readonly (readonly [Interval, number])[]): number => parts.reduce((step, [{ step: own = 1 }, factor]) => divisor(step, own * factor), 0);
+
 /**
- * Code (0 or 1, from names set in `out`) for whether `mask` may be true where loop axis i lies within `axes[i]`.
+ * Whether `mask` may be true, and may be false, where loop axis i lies within `axes[i]`; names are set in `out`.
  * `slots[i]` holds the address of the i-th slot that the mask loads from; without it, loads are unknown.
  */
-export function mayHold(f: FunctionBuilder, out: Segment, mask: Node, axes: readonly Interval[], slots: readonly Local[] = []): Code {
+export function possibilities(f: FunctionBuilder, out: Segment, mask: Node, axes: readonly Interval[], slots: readonly Local[] = []): Possible {
   const conditions = new Map<Node, Possible>(), numbers = new Map<Node, Interval | undefined>();
   const name = (code: Code): Code => named(f, 'i32', out, code);
 
@@ -63,7 +69,8 @@ export function mayHold(f: FunctionBuilder, out: Segment, mask: Node, axes: read
     return { holds: unless(possible.holds), fails: unless(possible.fails) };
   };
   const compare = (kind: string, x: Interval, y: Interval): Possible => {
-    const meet = op('i32.and', op('i32.le_s', x.low, y.high), op('i32.le_s', y.low, x.high));
+    const step = commonStep([x, 1], [y, 1]), alike = step > 1 ? op('i32.eqz', op('i32.rem_s', sub(x.low, y.low), int(step))) : int(1);
+    const meet = op('i32.and', alike, op('i32.and', op('i32.le_s', x.low, y.high), op('i32.le_s', y.low, x.high)));
     const differ = op('i32.or', op('i32.ne', x.low, y.high), op('i32.ne', x.high, y.low)); // not one and the same number
     switch (kind) {
       case 'lt': return { holds: op('i32.lt_s', x.low, y.high), fails: op('i32.ge_s', x.high, y.low) };
@@ -77,18 +84,18 @@ export function mayHold(f: FunctionBuilder, out: Segment, mask: Node, axes: read
   const number = (node: Node): Interval | undefined => {
     if (!numbers.has(node)) {
       const found = node.dtype === 'i32' ? bound(node) : undefined;
-      numbers.set(node, found && { low: name(found.low), high: name(found.high), ...(found.known ? { known: name(found.known) } : {}) });
+      numbers.set(node, found && { low: name(found.low), high: name(found.high), step: found.step ?? 1, ...(found.known ? { known: name(found.known) } : {}) });
     }
     return numbers.get(node);
   };
   const bound = (node: Node): Interval | undefined => {
     switch (node.kind) {
-      case 'constant': return { low: int(node.value), high: int(node.value) };
+      case 'constant': return { low: int(node.value), high: int(node.value), step: 0 };
       case 'index': return indexBounds(node.index);
       case 'load': return node.guard ? undefined : loaded(node.slot, node.index);
       case 'unary': {
         const x = node.op === 'neg' ? number(node.x) : undefined;
-        return x && { low: sub(int(0), x.high), high: sub(int(0), x.low), ...knownAll(x) };
+        return x && { low: sub(int(0), x.high), high: sub(int(0), x.low), step: x.step ?? 1, ...knownAll(x) };
       }
       case 'select': {
         const x = number(node.x), y = number(node.y);
@@ -99,11 +106,12 @@ export function mayHold(f: FunctionBuilder, out: Segment, mask: Node, axes: read
         if (!x || !y) return undefined;
         const known = knownAll(x, y);
         switch (node.op) {
-          case 'add': return { low: add(x.low, y.low), high: add(x.high, y.high), ...known };
-          case 'sub': return { low: sub(x.low, y.high), high: sub(x.high, y.low), ...known };
-          case 'mul': return node.y.kind === 'constant' && node.y.value >= 0 ? { low: mul(x.low, y.low), high: mul(x.high, y.low), ...known } : undefined;
+          case 'add': return { low: add(x.low, y.low), high: add(x.high, y.high), step: commonStep([x, 1], [y, 1]), ...known };
+          case 'sub': return { low: sub(x.low, y.high), high: sub(x.high, y.low), step: commonStep([x, 1], [y, 1]), ...known };
+          case 'mul': return node.y.kind === 'constant' && node.y.value >= 0 ? { low: mul(x.low, y.low), high: mul(x.high, y.low), step: commonStep([x, node.y.value]), ...known } : undefined;
           case 'max': return { low: larger(x.low, y.low), high: larger(x.high, y.high), ...known };
           case 'min': return { low: smaller(x.low, y.low), high: smaller(x.high, y.high), ...known };
+          case 'mod': return node.y.kind === 'constant' && node.y.value > 0 ? { ...remainder(x, node.y.value), ...known } : undefined;
           case 'div': return node.y.kind === 'constant' && node.y.value > 0 ? { low: op('i32.div_s', x.low, y.low), high: op('i32.div_s', x.high, y.low), ...known } : undefined;
           default: return undefined;
         }
@@ -122,7 +130,15 @@ export function mayHold(f: FunctionBuilder, out: Segment, mask: Node, axes: read
       low = add(low, mul(from, int(factor)));
       high = add(high, mul(to, int(factor)));
     }
-    return { low, high, ...knownAll(...parts) };
+    return { low, high, step: commonStep(...parts.map((part, i) => [part, index.terms[i]!.factor] as const)), ...knownAll(...parts) };
+  };
+  /** Of a division by `by` > 0, with the sign of the dividend. */
+  const remainder = (x: Interval, by: number): Interval => {
+    const first = name(op('i32.rem_s', x.low, int(by))), negative = name(op('i32.lt_s', x.low, int(0)));
+    // one residue: of numbers below 0 it is the negative one
+    if ((x.step ?? 1) % by === 0) return { low: first, high: op('select', add(first, int(by)), first, op('i32.and', op('i32.ne', first, int(0)), op('i32.and', negative, op('i32.ge_s', x.high, int(0))))), step: x.step === 0 ? 0 : by };
+    const onePeriod = name(op('i32.and', op('i32.eqz', negative), op('i32.eq', op('i32.div_s', x.low, int(by)), op('i32.div_s', x.high, int(by)))));
+    return { low: op('select', first, op('select', int(1 - by), int(0), negative), onePeriod), high: op('select', op('i32.rem_s', x.high, int(by)), int(by - 1), onePeriod) };
   };
   /** An i32 that is loaded: known where one place is all that the block loads from. A place of a block is one of the slot's. */
   const loaded = (slot: number, index: NormalIndex): Interval | undefined => {
@@ -133,9 +149,9 @@ export function mayHold(f: FunctionBuilder, out: Segment, mask: Node, axes: read
     return { low: value, high: value, known };
   };
   const part = (kind: 'div' | 'mod', of: NormalIndex, by: number): Interval | undefined => {
-    if (kind === 'mod') return { low: int(0), high: int(by - 1) };
     const x = indexBounds(of);
+    if (x && kind === 'mod') return { ...remainder(x, by), ...knownAll(x) };
     return x && { low: op('i32.div_s', x.low, int(by)), high: op('i32.div_s', x.high, int(by)), ...knownAll(x) };
   };
-  return condition(mask).holds;
+  return condition(mask);
 }

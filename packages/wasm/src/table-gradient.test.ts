@@ -57,6 +57,7 @@ const cases: Record<string, Case> = {
 const masks: Record<string, { readonly mod?: MaskMod; readonly visible: (q: number, k: number) => boolean }> = {
   'all keys': { visible: () => true },
   'causal': { mod: ({ q, k }) => k.le(q), visible: (q, k) => k <= q },
+  'every second key': { mod: ({ q, k }) => k.le(q).and(q.sub(k).mod(2).eq(0)), visible: (q, k) => k <= q && (q - k) % 2 === 0 },
   'near keys of most queries': { mod: ({ q, k }) => q.sub(k).abs().lt(20).and(q.ne(5)), visible: (q, k) => Math.abs(q - k) < 20 && q !== 5 },
 };
 

@@ -2,7 +2,7 @@
  * Gradients of the tables that a score mod reads. A unit of work (a key head of a batch entry) sums into a window of its
  * own, the positions that its scores may read; then, when all are done, the windows are added up in the order of units.
  */
-import type { AttentionTable, Expression, FusedKernel, FusedRequest } from '@ashlar/tensor';
+import type { AttentionTable, FusedKernel, FusedRequest } from '@ashlar/tensor';
 import { rangeOfExpression } from '@ashlar/tensor';
 import { accessLane, add, get, int, load, mul, named, op, scaled, set, splat, splatInt, store, sub, vectorConstant, when, whileBelow, forRange } from './code.js';
 import type { Code, Local, Segment } from './encoder.js';
@@ -78,16 +78,16 @@ export class TableSums {
 
   /**
    * Sums for a row of scores. Within `build`, give each vector of four keys: `d` is the gradient of the score after its
-   * mod and `valid` says which count.
+   * mod and `valid` says which count; undefined: all.
    */
-  addRow(build: (each: (d: Code, valid: Code) => void) => void): void {
+  addRow(build: (each: (d: Code, valid: Code | undefined) => void) => void): void {
     const { e } = this, { f } = e;
     const rows = this.reads.map((read) => (this.alongKeys(read) === 0 ? f.local('v128') : undefined));
     for (const row of rows) if (row) e.push(set(row, splat(f, 0)));
     build((d, valid) => {
       this.reads.forEach((read, i) => {
-        const counts = read.guard ? op('v128.and', valid, e.value(read.guard)) : valid;
-        const term = named(f, 'v128', e.segment, op('v128.and', op('f32x4.mul', d, e.value(read.coefficient)), counts)), row = rows[i];
+        const counts = [valid, read.guard && e.value(read.guard)].filter((one) => one !== undefined), row = rows[i];
+        const term = named(f, 'v128', e.segment, counts.reduce<Code>((x, y) => op('v128.and', x, y), op('f32x4.mul', d, e.value(read.coefficient))));
         if (row) e.push(set(row, op('f32x4.add', get(row), term)));
         else this.scatter(read, term);
       });
