@@ -1,4 +1,4 @@
-import { parseDecoderConfig, type DecoderConfig, type DecoderConfigInput } from '@ashlar/models';
+import { parseModelConfig, type DecoderConfig, type DecoderConfigInput } from '@ashlar/models';
 import { ConfigKeys, HuggingFaceConfigError } from './config-keys.js';
 import { families } from './families.js';
 import { harmlessKeys, type Family } from './families/family.js';
@@ -45,7 +45,7 @@ export function readHuggingFaceConfig(json: unknown, source = 'config.json'): De
  */
 export function writeHuggingFaceConfig(config: DecoderConfigInput, parameters: ParameterShapes, { family: wanted, specialTokens = {} }: { readonly family?: string; readonly specialTokens?: SpecialTokens } = {}): { readonly family: Family; readonly json: Readonly<Record<string, unknown>> } {
   if (wanted !== undefined && !Object.hasOwn(families, wanted)) throw new HuggingFaceConfigError(`family must be ${Object.keys(families).join(', ')}, got ${JSON.stringify(wanted)}`);
-  const model = parseDecoderConfig(config), problems: string[] = [];
+  const model = parseModelConfig(config), problems: string[] = [];
   for (const family of wanted === undefined ? Object.values(families) : [families[wanted]!]) {
     try {
       return { family, json: { model_type: family.name, ...writtenBy(family, model, parameters), ...writeSpecialTokens(specialTokens), torch_dtype: 'float32' } };

@@ -1,4 +1,6 @@
 // The pages of docs/components, made from the catalogue of models.
+import { z } from 'zod';
+
 /** @typedef {import('@ashlar/models').PartDescription} PartDescription */
 
 const families = /** @type {const} */ ({
@@ -15,11 +17,11 @@ const linked = (/** @type {string} */ paper) => paper.replace(/arXiv (\d+\.\d+)/
 
 /**
  * Every page by its name.
- * @param {{ describeCatalogue: typeof import('@ashlar/models').describeCatalogue, pairProblems: typeof import('@ashlar/models').pairProblems, decoderJsonSchema: typeof import('@ashlar/models').decoderJsonSchema }} models
+ * @param {Pick<typeof import('@ashlar/models'), 'describeCatalogue' | 'pairProblems' | 'topologyProblems' | 'decoderSchema'>} models
  * @returns {Map<string, string>}
  */
-export function componentPages({ describeCatalogue, pairProblems, decoderJsonSchema }) {
-  const schema = /** @type {any} */ (decoderJsonSchema());
+export function componentPages({ describeCatalogue, pairProblems, topologyProblems, decoderSchema }) {
+  const schema = /** @type {any} */ (z.toJSONSchema(decoderSchema, { io: 'input' }));
   const pages = new Map();
   for (const [kind, [page, title, text]] of Object.entries(families)) {
     const parts = describeCatalogue(/** @type {keyof typeof families} */ (kind));
@@ -28,7 +30,7 @@ export function componentPages({ describeCatalogue, pairProblems, decoderJsonSch
       ...parts.flatMap((part) => section(part, schema)),
     ].join('\n'));
   }
-  pages.set('compatibility.md', compatibility(describeCatalogue(), pairProblems()));
+  pages.set('compatibility.md', compatibility(describeCatalogue(), pairProblems(), topologyProblems()));
   return pages;
 }
 
@@ -49,8 +51,8 @@ function valuesOf(value) {
   return ({ integer: 'a whole number', number: 'a number', boolean: 'true or false', string: 'text', array: 'a list', object: 'an object' })[/** @type {string} */ (value.type)] ?? 'any';
 }
 
-/** @param {readonly PartDescription[]} parts @param {ReturnType<typeof import('@ashlar/models').pairProblems>} problems */
-function compatibility(parts, problems) {
+/** @param {readonly PartDescription[]} parts @param {ReturnType<typeof import('@ashlar/models').pairProblems>} problems @param {ReturnType<typeof import('@ashlar/models').topologyProblems>} places */
+function compatibility(parts, problems, places) {
   const of = (/** @type {string} */ kind) => parts.filter((part) => part.kind === kind);
   const between = (/** @type {string} */ a, /** @type {string} */ b) => problems.filter(({ first, second }) => first.kind === a && second.kind === b);
   const matrix = (/** @type {string} */ a, /** @type {string} */ b) => table([`${a} \\ ${b}`, ...of(b).map(({ name }) => name)], of(a).map(({ name }) => [
@@ -60,9 +62,12 @@ function compatibility(parts, problems) {
   const limited = pairs.filter(([a, b]) => between(a, b).length > 0), free = pairs.filter(([a, b]) => between(a, b).length === 0);
   return [
     note, '', '# What goes together', '',
-    'Each part declares what it can do and what it needs; `build()` refuses a pair that cannot be right, with a message that names both and says what would work. A decoder also refuses attention that is not causal. This page comes from the same declarations, with the options of each part\'s example.', '',
+    'Each part declares what it can do and what it needs; `build()` refuses a pair that cannot be right, with a message that names both and says what would work. This page comes from the same declarations, with the options of each part\'s example.', '',
+    '## Attention and where it stands', '', table(['attention \\ place', 'encoder', 'decoder', 'crossAttention'], of('attention').map(({ name }) => [
+      `\`${name}\``, ...['encoder', 'decoder', 'crossAttention'].map((place) => (places.some((one) => one.name === name && one.place === place) ? '—' : 'yes')),
+    ])), '', 'In an encoder, attention that has the option `causal` is not causal unless its config says so.', '',
     ...limited.flatMap(([a, b]) => [`## ${families[/** @type {keyof typeof families} */ (a)][1]} and ${families[/** @type {keyof typeof families} */ (b)][1].toLowerCase()}`, '', matrix(a, b), '']),
     '## Free pairs', '', `Any goes with any: ${free.map(([a, b]) => `${families[/** @type {keyof typeof families} */ (a)][1].toLowerCase()} and ${families[/** @type {keyof typeof families} */ (b)][1].toLowerCase()}`).join('; ')}.`, '',
-    '## What is said', '', ...problems.map(({ problem }) => `- ${problem}`), '',
+    '## What is said', '', ...[...places, ...problems].map(({ problem }) => `- ${problem}`), '',
   ].join('\n');
 }

@@ -57,14 +57,13 @@ export function combinationProblem(parts: Combination): string | undefined {
 export type Topology = 'encoder' | 'decoder';
 
 /** What is wrong with an attention in a topology: a message that names both and says what would work; undefined where nothing is. */
-export function topologyProblem(topology: Topology, { name, capabilities: { causal, bidirectional, cross } }: AttentionVariant): string | undefined {
-  if (cross) return `${name} attention does not go with the own sequence of ${article(topology)} ${topology}: it attends to another one; use attention such as multiHead, and give this one as crossAttention`;
+export function topologyProblem(topology: Topology | 'crossAttention', { name, capabilities: { causal, bidirectional, cross } }: AttentionVariant): string | undefined {
+  if (topology === 'crossAttention') return cross ? undefined : `crossAttention cannot work with ${name} attention, which attends to its own sequence; use cross`;
+  if (cross) return `${name} attention does not go with the own sequence of ${topology === 'encoder' ? 'an' : 'a'} ${topology}: it attends to another one; use attention such as multiHead, and give this one as crossAttention`;
   if (topology === 'decoder' && !causal) return `a decoder cannot work with ${name} attention that is not causal: a token would see the one it must predict; leave out causal: false, or use attention that is causal, such as multiHead`;
   if (topology === 'encoder' && !bidirectional) return `an encoder cannot work with ${name} attention that is causal: its tokens see each other both ways; use attention that can do that, such as multiHead with causal: false and a mask that looks ahead`;
   return undefined;
 }
-
-const article = (topology: Topology): string => (topology === 'encoder' ? 'an' : 'a');
 
 /**
  * Checks what no part of a stack can see alone, by what the parts declare.
@@ -73,9 +72,7 @@ const article = (topology: Topology): string => (topology === 'encoder' ? 'an' :
 export function checkCombination(topology: Topology, { crossAttention, ...parts }: Combination & {
   readonly attention: AttentionVariant; readonly residual: ResidualVariant; readonly crossAttention?: AttentionVariant | undefined;
 }): void {
-  const crossProblem = crossAttention && (crossAttention.capabilities.cross
-    ? combinationProblem({ attention: crossAttention, residual: parts.residual, dropout: parts.dropout })
-    : `crossAttention cannot work with ${crossAttention.name} attention, which attends to its own sequence; use cross`);
+  const crossProblem = crossAttention && (topologyProblem('crossAttention', crossAttention) ?? combinationProblem({ attention: crossAttention, residual: parts.residual, dropout: parts.dropout }));
   const problem = topologyProblem(topology, parts.attention) ?? crossProblem
     ?? (parts.norm ? undefined : parts.residual.norms ? `${parts.residual.name} residuals need a norm; give one, such as rmsNorm, or use reZero` : parts.embeddingNorm ? 'embeddingNorm needs a norm, and the model has none; give one, such as layerNorm, or leave out embeddingNorm' : undefined)
     ?? combinationProblem(parts);

@@ -1,5 +1,7 @@
 import { catalogue, type PartKind } from './catalogue.js';
-import { combinationProblem, type Combination } from './combinations.js';
+import type { AttentionVariant } from '@ashlar/nn';
+import { combinationProblem, topologyProblem, type Combination, type Topology } from './combinations.js';
+import { lookingBothWays, ownSource, type PartConfig } from './config-parts.js';
 
 /** A part by its family and its name in the catalogue. */
 export interface PartName { readonly kind: PartKind; readonly name: string }
@@ -36,4 +38,16 @@ export function pairProblems(): PairProblem[] {
     const problem = combinationProblem({ [first.kind]: first.part, [second.kind]: second.part } as Combination);
     return problem === undefined ? [] : [{ first: { kind: first.kind, name: first.name }, second: { kind: second.kind, name: second.name }, problem }];
   }))));
+}
+
+/** An attention of the catalogue that cannot stand in a place, and what is said of it. */
+export interface PlaceProblem { readonly name: string; readonly place: Topology | 'crossAttention'; readonly problem: string }
+
+/** Every attention of the catalogue with every place where it cannot stand. */
+export function topologyProblems(): PlaceProblem[] {
+  return (['encoder', 'decoder', 'crossAttention'] as const).flatMap((place) => entriesOf('attention').flatMap(([name, { create, example }]): PlaceProblem[] => {
+    const { type: _, ...options } = place === 'encoder' ? lookingBothWays(ownSource, { type: name, ...example } as PartConfig<'attention'>) : { type: name, ...example };
+    const problem = topologyProblem(place, create(options) as AttentionVariant);
+    return problem === undefined ? [] : [{ name, place, problem }];
+  }));
 }

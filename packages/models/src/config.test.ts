@@ -5,7 +5,7 @@ import { layerNorm } from '@ashlar/norm';
 import { learned } from '@ashlar/positional';
 import { tensor } from '@ashlar/tensor';
 import { reference } from '@ashlar/tensor/reference';
-import { CombinationError, ConfigError, build, catalogue, decoder, parseDecoderConfig, type DecoderConfigInput, type PartKind } from './index.js';
+import { CombinationError, ConfigError, build, catalogue, decoder, parseModelConfig, type DecoderConfigInput, type PartKind } from './index.js';
 
 const config = {
   modelType: 'decoder', vocabulary: 20, width: 16, depth: 2, maxLength: 8,
@@ -14,18 +14,18 @@ const config = {
 
 describe('a config', () => {
   test('gets its defaults, and each part its long form', () => {
-    expect(parseDecoderConfig(config)).toEqual({
+    expect(parseModelConfig(config)).toEqual({
       ...config, positional: { type: 'rotary' }, norm: { type: 'rmsNorm' }, feedForward: { type: 'swiglu' }, residual: { type: 'preNorm' }, bias: false, tiedHead: true, dropout: 0,
     });
-    expect(parseDecoderConfig(parseDecoderConfig(config))).toEqual(parseDecoderConfig(config));
+    expect(parseModelConfig(parseModelConfig(config))).toEqual(parseModelConfig(config));
   });
 
   const problems = (change: object): string => {
-    try { parseDecoderConfig({ ...config, ...change }, 'model.json'); } catch (error) { return (error as ConfigError).message; }
+    try { parseModelConfig({ ...config, ...change }, 'model.json'); } catch (error) { return (error as ConfigError).message; }
     return 'none';
   };
   test.each<[object, string]>([
-    [{ widht: 3 }, 'model.json: unknown key "widht"; did you mean "width"? (known: modelType, vocabulary, width,'],
+    [{ widht: 3 }, 'model.json: unknown key "widht"; did you mean "width"? (known: modelType, vocabulary, vocabularyMultiple, width,'],
     [{ attention: { type: 'grouped', heads: 4, kvHeads: 2, kvheads: 2 } }, 'model.json: attention: unknown key "kvheads"; did you mean "kvHeads"?'],
     [{ positional: { type: 'rotary', bose: 3 } }, 'model.json: positional: unknown key "bose"; did you mean "base"?'],
     [{ residual: { type: 'preNorm', alpha: 3 } }, 'model.json: residual: unknown key "alpha"; did you mean "type"? (known: type)'],
@@ -40,14 +40,14 @@ describe('a config', () => {
     [{ width: 1.5 }, 'model.json: width: '],
     [{ dropout: 1 }, 'model.json: dropout: '],
     [{ dropout: { residual: 0.1, atention: 0.1 } }, 'model.json: dropout: unknown key "atention"; did you mean "attention"?'],
-    [{ modelType: 'encoder' }, 'model.json: modelType: '],
+    [{ modelType: 'decode' }, 'model.json: modelType: must be decoder, encoder or encoderDecoder, got "decode"'],
     [{ initialisation: { sdt: 1 } }, 'model.json: initialisation: unknown key "sdt"; did you mean "std"?'],
     [{ feedForward: { type: 'mlp', activation: 'swish' } }, 'model.json: feedForward.activation: '],
   ])('%j is refused', (change, message) => { expect(problems(change)).toContain(message); });
 
   test('every problem has a line', () => {
     expect(problems({ width: -1, depth: 'two', bais: true }).split('\n').length).toBe(3);
-    expect(() => parseDecoderConfig('text')).toThrow(ConfigError);
+    expect(() => parseModelConfig('text')).toThrow(ConfigError);
   });
 });
 
@@ -81,7 +81,7 @@ const plainSoftmaxTried = { bias: [true], outputBias: [true], scale: [0.1], soft
 
 /** Values of each option, by part, that differ from its default. */
 const tried: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>>>> = {
-  none: {}, learned: { maxLength: [12] }, sinusoidal: { base: [10], layout: ['halves'] },
+  none: {}, learned: { maxLength: [12], offset: [2] }, sinusoidal: { base: [10], layout: ['halves'] },
   rotary: { base: [10], layout: ['interleaved'], dimensions: [2], scaling: [{ type: 'linear', factor: 4 }, { type: 'ntk', factor: 4 }, { type: 'yarn', factor: 4, originalLength: 4 }, { type: 'llama3', factor: 4, originalLength: 4 }] },
   xPos: { base: [10], layout: ['halfSplit'], scaleBase: [4] }, alibi: {}, t5Bias: { buckets: [4], maxDistance: [5] }, shaw: { maxDistance: [1] },
   layerNorm: { epsilon: [0.5], bias: [true] }, rmsNorm: { epsilon: [0.5], gain: ['onePlus'] }, scaleNorm: { epsilon: [100] }, groupNorm: { epsilon: [0.5], bias: [true], groups: [4] }, dynamicTanh: { initial: [2], bias: [true] },
@@ -183,7 +183,7 @@ describe('masks as data', () => {
   test.each<[unknown, string]>([
     [{ type: 'slidingWindow', windowKey: 4 }, 'unknown key "windowKey"; did you mean "windowKeys"?'], [{ type: 'window' }, 'must be a mask, or a list of masks, of type causal, slidingWindow'], [['causal', { type: 'blockLocal', size: 0 }], 'attention.mask.1.size'],
     [{ type: 'not', mask: 'casual' }, 'attention.mask.mask'], [[], 'attention.mask'], ['window', 'attention.mask'],
-  ])('%j is refused', (mask, message) => { expect(() => parseDecoderConfig(attention(mask))).toThrow(message); });
+  ])('%j is refused', (mask, message) => { expect(() => parseModelConfig(attention(mask))).toThrow(message); });
 });
 
 test('the same model from values and from data', async () => {

@@ -10,5 +10,9 @@ export type { ParameterCounts } from './parameter-counts.js';
 export { CombinationError } from './combinations.js';
 export { ConfigError, closedObject, describeProblems, parseConfig } from './config-errors.js';
 export { catalogue, entriesOf, type AnyEntry, type CatalogueEntry, type OwnParts, type PartKind } from './catalogue.js';
-export { build, decoderJsonSchema, decoderSchema, parseDecoderConfig, type DecoderConfig, type DecoderConfigInput, type PartConfig } from './decoder-config.js';
-export { describeCatalogue, pairProblems, type PairProblem, type PartDescription, type PartName } from './compatibility.js';
+export {
+  build, decoderSchema, encoderDecoderSchema, encoderSchema, modelJsonSchema, modelSchema, parseModelConfig,
+  type ConfigInputWith, type DecoderConfig, type DecoderConfigInput, type EncoderConfig, type EncoderConfigInput, type EncoderDecoderConfig, type EncoderDecoderConfigInput, type Model, type ModelConfig, type ModelConfigInput, type ModelType,
+} from './model-config.js';
+export type { PartConfig } from './config-parts.js';
+export { describeCatalogue, pairProblems, topologyProblems, type PairProblem, type PartDescription, type PartName, type PlaceProblem } from './compatibility.js';

@@ -5,7 +5,7 @@ import { layerNorm } from '@ashlar/norm';
 import { tensor } from '@ashlar/tensor';
 import { reference } from '@ashlar/tensor/reference';
 import { z } from 'zod';
-import { build, entriesOf, parseDecoderConfig } from './index.js';
+import { build, entriesOf, parseModelConfig, type Decoder } from './index.js';
 
 const windowed = entriesOf<AttentionVariant>()({
   summary: 'Multi-head attention in a window', formula: 'softmax(Q Kᵀ / √D, over 0 ≤ q − k < windowKeys) V', paper: 'arXiv 2310.06825', options: { heads: z.int().min(1), windowKeys: z.int().min(1) }, example: { heads: 2, windowKeys: 3 },
@@ -15,7 +15,7 @@ const tiny = entriesOf<NormVariant>()({ summary: 'A layer norm with a small ε',
 const parts = { attention: { windowed }, norm: { tiny } };
 
 const rest = { modelType: 'decoder', vocabulary: 9, width: 16, depth: 2, maxLength: 6, positional: 'learned', feedForward: 'mlp' } as const;
-const logits = async (model: ReturnType<typeof build>): Promise<number[]> => [...await model.logits(tensor(Int32Array.of(1, 2, 3, 4, 5, 6), { shape: [1, 6] })).data(reference())];
+const logits = async (model: Decoder): Promise<number[]> => [...await model.logits(tensor(Int32Array.of(1, 2, 3, 4, 5, 6), { shape: [1, 6] })).data(reference())];
 
 describe('a config may name parts that the catalogue does not have', () => {
   test('they are built as the same parts of the catalogue are', async () => {
@@ -36,7 +36,7 @@ describe('a config may name parts that the catalogue does not have', () => {
     expect(() => build({ ...rest, attention: { type: 'windowed', heads: 2, windowKey: 2 }, norm: 'tiny' }, { parts })).toThrow('attention: unknown key "windowKey"; did you mean "windowKeys"?');
     // @ts-expect-error a part that is not there
     expect(() => build({ ...rest, attention: { type: 'windows', heads: 2 }, norm: 'tiny' }, { parts })).toThrow('mamba2, windowed, perLayer, got "windows"');
-    expect(() => parseDecoderConfig({ ...rest, attention: { type: 'windowed', heads: 2, windowKeys: 2 }, norm: 'rmsNorm' })).toThrow('attention.type: must be of type multiHead');
+    expect(() => parseModelConfig({ ...rest, attention: { type: 'windowed', heads: 2, windowKeys: 2 }, norm: 'rmsNorm' })).toThrow('attention.type: must be of type multiHead');
   });
   test('names and families that are not to be had are refused', () => {
     const config = { ...rest, attention: { type: 'multiHead', heads: 2 }, norm: 'rmsNorm' } as const;

@@ -1,9 +1,9 @@
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { decoderJsonSchema } from './index.js';
+import { modelJsonSchema } from './index.js';
 
 test('the published JSON Schema is that of the code (pnpm --filter @ashlar/models schema writes it anew)', async () => {
-  const schema = `${JSON.stringify(decoderJsonSchema(), null, 2)}\n`;
+  const schema = `${JSON.stringify(modelJsonSchema(), null, 2)}\n`;
   expect(schema).toContain('"additionalProperties": false');
-  await expect(schema).toMatchFileSnapshot(fileURLToPath(new URL('../schema/decoder.schema.json', import.meta.url)));
+  await expect(schema).toMatchFileSnapshot(fileURLToPath(new URL('../schema/model.schema.json', import.meta.url)));
 });

@@ -22,7 +22,7 @@ const norms = {
   normEpsilon: epsilon('1e-6', 'the mean square of the queryKeyNorm'),
 };
 const masked = {
-  causal: z.boolean().optional().describe('Whether a token sees only itself and those before it, beside the mask; default true.'),
+  causal: z.boolean().optional().describe('Whether a token sees only itself and those before it, beside the mask; default: true in decoders, false in encoders.'),
   mask: maskSchema.optional().describe('Which scores count; a list: what all of its masks let through.'),
 };
 const heads = { heads: count().describe('H, query heads.'), headWidth: count().optional().describe('D; default width / heads.') };

@@ -14,7 +14,7 @@ export const mixers = {
   linearAttention: mixer({
     summary: 'Scores are products of features, so that sums over keys are a state; linear in time', formula: 'oₜ = Sₜᵀ φ(qₜ) / (φ(qₜ)·zₜ), with Sₜ = Σ φ(k) vᵀ, zₜ = Σ φ(k)', paper: 'arXiv 2006.16236',
     options: {
-      ...heads, causal: z.boolean().optional().describe('Whether a token sees only itself and those before it; default true.'),
+      ...heads, causal: z.boolean().optional().describe('Whether a token sees only itself and those before it; default: true in decoders, false in encoders.'),
       featureMap: z.enum(['eluPlusOne', 'reluSquared', 'focused', 'hedgehog']).optional().describe('Features of queries and keys; default eluPlusOne.'),
       normalizer: z.enum(['sum', 'headNorm', 'none']).optional().describe('Division by the sum of the scores, a norm of each head, or nothing; default sum.'),
     },

@@ -29,7 +29,7 @@ export const positionals = {
   none: positional({ summary: 'Nothing: the order is learned from what tokens see', formula: 'x', paper: 'arXiv 2305.19466', options: {}, example: {}, create: () => noPositions() }),
   learned: positional({
     summary: 'A learned vector a position, added to the embeddings', formula: 'x + W[position]', paper: 'arXiv 1705.03122',
-    options: { maxLength: count().optional().describe('Default: that of the model.') }, example: {}, create: (options) => learned(options),
+    options: { maxLength: count().optional().describe('Default: that of the model.'), offset: z.int().min(0).optional().describe('How many rows of the table stand before that of position 0; default 0.') }, example: {}, create: (options) => learned(options),
   }),
   sinusoidal: positional({
     summary: 'Sines and cosines of the position, added to the embeddings', formula: 'x + (sin(p θᵢ), cos(p θᵢ), …), with θᵢ = base^(−2i/C)', paper: 'arXiv 1706.03762',
