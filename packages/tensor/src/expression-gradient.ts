@@ -6,7 +6,8 @@ const constant = (value: number): Expression => ({ kind: 'constant', dtype: 'f32
 const binary = (op: 'add' | 'sub' | 'mul' | 'div' | 'pow', x: Expression, y: Expression): Expression => {
   const a = x.kind === 'constant' ? x.value : undefined, b = y.kind === 'constant' ? y.value : undefined;
   if (op === 'mul' && (a === 0 || b === 0)) return constant(0);
-  if (op === 'mul' && a === 1) return y;
+  if (op === 'mul' && a !== undefined) return b === undefined ? binary('mul', y, x) : constant(a * b);
+  if (op === 'mul' && b !== undefined && x.kind === 'binary' && x.op === 'mul' && x.y.kind === 'constant') return binary('mul', x.x, constant(x.y.value * b));
   if ((op === 'mul' || op === 'div') && b === 1) return x;
   if (op === 'add' && a === 0) return y;
   if ((op === 'add' || op === 'sub') && b === 0) return x;
