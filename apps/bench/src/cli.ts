@@ -69,11 +69,6 @@ onDevice('depth', 'which residual schemes train a deep, narrow model at once, wi
   .option('--schemes <schemes>', 'residual schemes, with commas between', 'postNorm,deepNorm,preNorm')
   .action(async (options) => (await import('./depth/command.js')).runDepth(options));
 
-onDevice('mixers', 'how time and state of layers grow with the length: softmax, linear, recurrent')
-  .option('--lengths <list>', 'tokens of the sequence, with commas between', (text: string) => text.split(',').map(wholeNumber(1)), [512, 2048, 8192])
-  .option('--rounds <n>', 'timed runs of each', wholeNumber(1), 5)
-  .action(async (options) => (await import('./mixers/command.js')).runMixers(options));
-
 onDevice('recall', 'what mixers reach in multi-query associative recall, beside what they remember')
   .option('--mixers <mixers>', 'all, or names with commas between', 'all')
   .option('--vocabulary <n>', 'tokens: half of them keys, half values', wholeNumber(4), 256)
