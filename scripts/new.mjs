@@ -2,7 +2,6 @@
 // the catalogue and section of the docs. It passes type check, lint and tests as it is; change it from there.
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { root, run, runScript, StepError } from './steps.mjs';
 
 const attention = 'packages/attention', exportsFile = `${attention}/src/index.ts`, catalogueFile = 'packages/models/src/catalogue/attention.ts';
