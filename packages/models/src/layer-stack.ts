@@ -83,24 +83,25 @@ export abstract class LayerStack extends Module {
     const rates = dropoutRates(owner, options.dropout ?? 0), sublayers = crossAttention ? 3 : 2;
     checkCombination(owner, { ...options, residual, crossAttention, dropout: rates });
     const { weight, layers } = initializersOf(options.initialisation ?? {}, sublayers * depth, residual.name, residual.initializers?.(kind));
-    const norm = (normWidth = width): Norm => options.norm!.build({ width: normWidth, bias }), innerNorm = residual.innerNorm ? { innerNorm: norm } : {};
+    const normOf = (layer: number) => (normWidth = width): Norm => options.norm!.build({ width: normWidth, bias, layer });
 
     this.tokens = tokens ?? new Embedding({ rows, width: embeddingWidth, initializer: weight });
     this.embeddingProjection = embeddingWidth === width ? undefined : new Linear({ inputs: embeddingWidth, outputs: width, bias: false, initializer: weight });
     this.tokenTypes = tokenTypes === undefined ? undefined : new Embedding({ rows: tokenTypes, width, initializer: weight });
     this.positional = positional.build({ width, maxLength, heads: attention.heads?.(width), causal: attention.capabilities.causal, initializers: { weight, value: weight, residual: weight } });
-    this.embeddingNorm = options.embeddingNorm ? norm() : undefined;
+    this.embeddingNorm = options.embeddingNorm ? normOf(0)() : undefined;
     this.layers = Array.from({ length: depth }, (_, layer) => {
+      const norm = normOf(layer), innerNorm = residual.innerNorm ? { innerNorm: norm } : {};
       const site = { width, layer, bias, dropout: { attention: rates.attention, residual: rates.residual }, positional: this.positional.ofLayer?.(layer) ?? this.positional, initializers: layers.attention, ...innerNorm };
       return new Layer({
-        residual: residual.build({ width, stack: kind, sublayers, norm }),
+        residual: residual.build({ width, stack: kind, layer, sublayers, norm }),
         attention: attention.build(site),
         crossAttention: crossAttention?.build({ ...site, ...(contextWidth === undefined ? {} : { contextWidth }) }),
         feedForward: options.feedForward.build({ width, layer, bias, dropout: rates.residual, initializers: layers.feedForward, ...innerNorm }),
         dropPath: depth === 1 ? rates.depth : rates.depth * layer / (depth - 1),
       });
     });
-    this.finalNorm = residual.finalNorm ? norm() : undefined;
+    this.finalNorm = residual.finalNorm ? normOf(depth - 1)() : undefined;
     this.width = width;
     this.maxLength = maxLength ?? this.positional.maxLength;
     this.owner = owner;

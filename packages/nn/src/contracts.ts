@@ -28,7 +28,12 @@ export interface SiteInitializers {
   readonly residual: Initializer;
 }
 
-export interface NormSite { readonly width: number; readonly bias: boolean }
+export interface NormSite {
+  readonly width: number;
+  readonly bias: boolean;
+  /** Which layer of its stack it is in, from 0; that of the embeddings counts to the first, the one before the head to the last. Absent: 0. */
+  readonly layer?: number;
+}
 /** x [..., C] → [..., C] */
 export interface Norm extends Module { forward(x: Tensor): Tensor }
 export type NormVariant = Variant<'norm/1', NormSite, Norm>;
@@ -44,6 +49,8 @@ export type Sublayer = (x: Tensor) => Tensor;
 export interface ResidualSite {
   readonly width: number;
   readonly stack: Stack;
+  /** Which layer of its stack it is, from 0. Absent: 0. */
+  readonly layer?: number;
   /** How many sublayers the layer has: attention, perhaps cross attention, feed-forward. */
   readonly sublayers: number;
   norm(): Norm;

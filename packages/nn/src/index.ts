@@ -9,6 +9,7 @@ export { isTraining, nextKey, recomputed, training, type TrainingOptions } from 
 export { activationNames, activationOf, activations, gelu, geluTanh, relu, reluSquared, silu, tanh, type ActivationName } from './activations.js';
 export { mlp, type MlpOptions } from './mlp.js';
 export { bilinearGlu, geglu, gegluTanh, glu, reglu, swiglu, type GatedOptions } from './gated.js';
+export { feedForwardPerLayer } from './feed-forward-per-layer.js';
 export { mixtureOfExperts, type MixtureOfExpertsOptions } from './mixture-of-experts.js';
 export { crossEntropy } from './loss.js';
 export { layerPattern, type LayerPatternOptions } from './layer-pattern.js';

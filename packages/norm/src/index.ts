@@ -3,7 +3,9 @@ export { rmsNorm, type RmsNormCast, type RmsNormGain, type RmsNormOptions } from
 export { scaleNorm, type ScaleNormOptions } from './scale-norm.js';
 export { groupNorm, type GroupNormOptions } from './group-norm.js';
 export { dynamicTanh, type DynamicTanhOptions } from './dynamic-tanh.js';
-export { preNorm } from './pre-norm.js';
+export { normPerLayer } from './norm-per-layer.js';
+export { residualPerLayer } from './residual-per-layer.js';
+export { preNorm, type PreNormOptions } from './pre-norm.js';
 export { postNorm } from './post-norm.js';
 export { sandwichNorm } from './sandwich-norm.js';
 export { deepNorm, deepNormConstants } from './deep-norm.js';

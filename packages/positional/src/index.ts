@@ -8,3 +8,4 @@ export { alibi, alibiSlopes } from './alibi.js';
 export { t5Bias, t5Bucket, type T5BiasOptions } from './t5-bias.js';
 export { shaw, type ShawOptions } from './shaw.js';
 export { noPositions } from './no-positions.js';
+export { positionsPerLayer } from './positions-per-layer.js';

@@ -1,8 +1,7 @@
-import { bigBird, cross, grouped, latent, longformer, multiHead, perLayer, topK, type Mask } from '@ashlar/attention';
+import { bigBird, cross, grouped, latent, longformer, multiHead, topK, type Mask } from '@ashlar/attention';
 import type { AttentionVariant } from '@ashlar/nn';
 import { z } from 'zod';
-import { entriesSchema } from './entries-schema.js';
-import { bias, count, entriesOf, epsilon, type AnyEntry } from './entry.js';
+import { bias, count, entriesOf, epsilon } from './entry.js';
 import { maskOf, maskSchema, type MaskConfig } from './mask.js';
 import { mixers } from './mixer.js';
 
@@ -31,10 +30,7 @@ const kvHeads = (otherwise?: string) => count().describe(`G, a divisor of heads$
 /** With its mask made from data. */
 const made = <Options extends { readonly mask?: MaskConfig | undefined }>({ mask, ...rest }: Options): Omit<Options, 'mask'> & { readonly mask: Mask | undefined } => ({ ...rest, mask: mask && maskOf(mask) });
 
-/** An attention as data, as a per-layer pattern holds it. */
-export interface AttentionConfig { readonly type: string; readonly [option: string]: unknown }
-
-const ofOneLayer = {
+export const attentions = {
   multiHead: attention({
     summary: 'Softmax attention, each head with keys and values of its own', formula: 'softmax(scale · Q Kᵀ) V, of each head', paper: 'arXiv 1706.03762',
     options: { ...heads, ...softmax, ...norms, ...masked }, example: { heads: 2 }, create: (options) => multiHead(made(options)),
@@ -76,21 +72,3 @@ const ofOneLayer = {
   }),
   ...mixers,
 } as const;
-
-const perLayerOf = (entries: Readonly<Record<string, AnyEntry<AttentionVariant>>>) => attention({
-  summary: 'Another attention for each layer, by a pattern such as LLLG', formula: 'variants[order[layer mod length of order]]', paper: 'arXiv 2004.05150',
-  options: {
-    order: z.string().min(1).describe('A letter a layer, from the first.'),
-    variants: z.record(z.string().length(1), entriesSchema(entries) as unknown as z.ZodType<AttentionConfig>).describe('What the letters stand for.'),
-    overrides: z.record(z.string(), z.string().length(1)).optional().describe('Letters of single layers, by their number from 0.'),
-    repeat: z.boolean().optional().describe('Whether the order begins again where it ends; default true.'),
-  },
-  example: { order: 'LG', variants: { L: { type: 'multiHead', heads: 2, mask: { type: 'slidingWindow', windowKeys: 2 } }, G: { type: 'multiHead', heads: 2 } } },
-  create: ({ variants, ...options }) => perLayer({ ...options, variants: Object.fromEntries(Object.entries(variants).map(([letter, { type, ...of }]) => [letter, entries[type]!.create(of)])) }),
-});
-
-/** Every attention of the catalogue, and others, which patterns of layers may then have too. */
-export const attentionsWith = (others: Readonly<Record<string, AnyEntry<AttentionVariant>>>) => {
-  const entries = { ...ofOneLayer, ...others };
-  return { ...entries, perLayer: perLayerOf(entries) } as const;
-};

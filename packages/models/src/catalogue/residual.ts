@@ -6,7 +6,7 @@ import { entriesOf } from './entry.js';
 const residual = entriesOf<ResidualVariant>();
 
 export const residuals = {
-  preNorm: residual({ summary: 'Each sublayer sees a normalized stream', formula: 'x + f(norm(x))', paper: 'arXiv 2002.04745', options: {}, example: {}, create: () => preNorm() }),
+  preNorm: residual({ summary: 'Each sublayer sees a normalized stream', formula: 'x + f(norm(x))', paper: 'arXiv 2002.04745', options: { firstNorm: z.boolean().optional().describe('Whether the first sublayer has a norm; default true.') }, example: {}, create: (options) => preNorm(options) }),
   postNorm: residual({ summary: 'The stream is normalized after each sublayer', formula: 'norm(x + f(x))', paper: 'arXiv 1706.03762', options: {}, example: {}, create: () => postNorm() }),
   sandwichNorm: residual({ summary: 'Each sublayer is normalized before and after', formula: 'x + norm(f(norm(x)))', paper: 'arXiv 2105.13290', options: {}, example: {}, create: () => sandwichNorm() }),
   deepNorm: residual({ summary: 'Post-norm with a stream that weighs more, and the beginning that belongs to it', formula: 'norm(α x + f(x))', paper: 'arXiv 2203.00555', options: {}, example: {}, create: () => deepNorm() }),
