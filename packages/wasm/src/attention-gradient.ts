@@ -107,7 +107,7 @@ function emitGradient(context: EmitContext): void {
         eachBlock(e, step, int(T), (top, rows) => {
           const state = maskOf(e, mods, { batch: get(batch), head: get(head), top, rows, start, columns: count });
           const use = e.scope(() => { queryBlock(start, count, panels, head, top, rows, state.fails); });
-          e.push(mods.mask ? when(state.holds, use) : use);
+          e.push(mods.placedMask ? when(state.holds, use) : use);
         }, from);
       });
       e.push(forRange(member, int(0), int(perKey), int(1), memberBody));

@@ -54,7 +54,10 @@ export interface AttentionMods {
   readonly tables: readonly TableReads[];
   /** Neighbours in a block of queries, or of keys, stand so many places apart (see `residueStep`). */
   readonly step: number;
-  /** The mask over query and key, also where `step` is not 1: then key number i of a block in `mask` and the others is i-th on axis 3, after the place of the first on axis `firstKey`. */
+  /**
+   * The whole mask. Where `step` is not 1, `mask` lacks what a block has settled, and in it and the others axis 3 numbers
+   * the keys of a block, whose first stands at the place that is on axis `firstKey`.
+   */
   readonly placedMask: Node | undefined;
 }
 
@@ -64,8 +67,8 @@ export const firstKey = 4;
 export function attentionMods(attributes: Readonly<Record<string, unknown>>, { T, S }: AttentionShape, mayStep = true): AttentionMods {
   const interner = new Interner(), wanted = (attributes['differentiate'] ?? []) as readonly number[], mask = attributes['mask'] as Expression | undefined;
   const step = mask && mayStep ? residueStep(mask, Math.min(T, S)) : 1, apart = step === 1 ? (e: Expression): Expression => e : keysApart(step, S);
-  const node = (name: string): Node | undefined => (attributes[name] === undefined ? undefined : interner.node(apart(attributes[name] as Expression)));
-  const [masked, score, slope] = [node('mask'), node('score'), node('slope')];
+  const node = (e: unknown): Node | undefined => (e === undefined ? undefined : interner.node(apart(e as Expression)));
+  const [masked, score, slope] = [node(mask && withinResidues(mask, step)), node(attributes['score']), node(attributes['slope'])];
   const tables = ((attributes['tables'] ?? []) as readonly AttentionTable[]).filter(({ input }) => wanted.includes(input)).map(({ input, position, coefficient, guard }): TableReads => {
     const condition = guard && interner.node(apart(guard)), { index } = apart({ kind: 'index', dtype: 'i32', index: position }) as Expression & { kind: 'index' };
     return { table: wanted.indexOf(input), position: interner.index(index, condition), coefficient: interner.node(apart(coefficient)), guard: condition };
@@ -84,23 +87,35 @@ const mostStep = 64;
  * least common multiple of the m in conditions `(a q + b k + c) mod m ⋛ constant` that the mask is a conjunction of.
  */
 export function residueStep(mask: Expression, length: number): number {
-  if (mask.kind === 'binary' && mask.dtype === 'bool' && mask.op === 'and') {
-    const [x, y] = [residueStep(mask.x, length), residueStep(mask.y, length)], gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b)), both = (x * y) / gcd(x, y);
-    return both <= mostStep && 2 * strip * both <= length ? both : Math.max(x, y);
-  }
-  if (mask.kind !== 'binary' || !['eq', 'ne', 'lt', 'le'].includes(mask.op)) return 1;
-  const [remainder, against] = mask.x.kind === 'constant' ? [mask.y, mask.x] : [mask.x, mask.y];
-  if (against.kind !== 'constant' || remainder.kind !== 'binary' || remainder.op !== 'mod' || remainder.dtype !== 'i32' || remainder.y.kind !== 'constant' || !isLinear(remainder.x)) return 1;
-  const m = Math.abs(remainder.y.value);
-  return m >= 2 && m <= mostStep && 2 * strip * m <= length ? m : 1;
+  const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b)), fits = (m: number): boolean => m <= mostStep && 2 * strip * m <= length;
+  return conjuncts(mask).map(modulusOf).filter(fits).reduce((x, y) => { const both = (x * y) / gcd(x, y); return fits(both) ? both : Math.max(x, y); }, 1);
 }
 
+const conjuncts = (mask: Expression): Expression[] => (mask.kind === 'binary' && mask.dtype === 'bool' && mask.op === 'and' ? [...conjuncts(mask.x), ...conjuncts(mask.y)] : [mask]);
+
+/** The m of a condition `(a q + b k + c) mod m ⋛ constant`, 1 for any other. */
+function modulusOf(condition: Expression): number {
+  if (condition.kind !== 'binary' || !['eq', 'ne', 'lt', 'le'].includes(condition.op)) return 1;
+  const [remainder, against] = condition.x.kind === 'constant' ? [condition.y, condition.x] : [condition.x, condition.y];
+  const found = against.kind === 'constant' && remainder.kind === 'binary' && remainder.op === 'mod' && remainder.dtype === 'i32' && remainder.y.kind === 'constant' && remainder.y.value > 0 && isLinear(remainder.x);
+  return found ? remainder.y.value : 1;
+}
+
+/** The mask without what is the same for all queries and keys that stand `step` apart; undefined where nothing is left. */
+function withinResidues(mask: Expression, step: number): Expression | undefined {
+  // of numbers of both signs, remainders other than 0 are two
+  const same = (condition: Expression): boolean => modulusOf(condition) > 1 && step % modulusOf(condition) === 0 && condition.kind === 'binary'
+    && (condition.op === 'eq' || condition.op === 'ne') && [condition.x, condition.y].some((side) => side.kind === 'constant' && side.value === 0);
+  return conjuncts(mask).filter((condition) => !same(condition)).reduce<Expression | undefined>((x, y) => (x ? { kind: 'binary', op: 'and', dtype: 'bool', x, y } : y), undefined);
+}
+
+/** Whether it is a q + b k + c, in terms that the interval arithmetic follows. */
 function isLinear(e: Expression): boolean {
   switch (e.kind) {
     case 'constant': return true;
     case 'index': return e.index.terms.every(({ atom }) => atom.kind === 'loop');
     case 'unary': return e.op === 'neg' && isLinear(e.x);
-    case 'binary': return ((e.op === 'add' || e.op === 'sub') && isLinear(e.x) && isLinear(e.y)) || (e.op === 'mul' && e.y.kind === 'constant' && isLinear(e.x));
+    case 'binary': return ((e.op === 'add' || e.op === 'sub') && isLinear(e.x) && isLinear(e.y)) || (e.op === 'mul' && e.y.kind === 'constant' && e.y.value >= 0 && isLinear(e.x));
     default: return false;
   }
 }

@@ -80,7 +80,7 @@ function emitAttention(context: EmitContext): void {
       if (step > 1) { const place = f.local('i32'); e.push(set(place, start)); e.bind(firstKey, place); }
       const state = maskOf(e, mods, { batch: get(batch), head: get(head), top, rows, start, columns: count });
       const use = e.scope(() => { if (few) fewQueries(start, count); else keyBlock(start, count, state.fails); });
-      e.push(mods.mask ? when(state.holds, use) : use);
+      e.push(mods.placedMask ? when(state.holds, use) : use);
     });
     finish();
 

@@ -113,6 +113,15 @@ describe.each([false, true])('relaxed SIMD %s', (relaxedSimd) => {
     }
   });
 
+  test.each(['div', 'mod'] as const)('%s of integers by constants', async (name) => {
+    for (const dtype of ['i32', 'u32'] as const) for (const by of [1, 2, 3, 7, 10, 128, 1000003, 2 ** 30, 2147483647]) {
+      const x = (dtype === 'i32' ? Int32Array : Uint32Array).from([...whole, 12, -12, 128, -128, 127, -129, 1000002, 2000006, -2000006, 2147483646, -2147483647]), n = x.length;
+      const from = input(0, dtype, n), to = output(0, dtype, n), value = binary(name, load(from, affine(0, 1)), { kind: 'constant', dtype, value: by });
+      const [got] = await runOnce(device, plan([loop([n], 1, { outerStores: [{ slot: to, index: affine(0, 1), value }] })], { inputs: [from], outputs: [to] }), [x]);
+      expect([...got!], `${dtype} ${by}`).toEqual(Array.from(x, (v) => (name === 'div' ? Math.trunc(v / by) : v % by) + 0));
+    }
+  });
+
   test('shifts by a constant', async () => {
     const x = Uint32Array.from([1, 0x80000000, 0xdeadbeef, 7]), from = input(0, 'u32', 4), to = output(0, 'u32', 4);
     const rotated = binary('or', binary('shl', load(from, affine(0, 1)), { kind: 'constant', dtype: 'u32', value: 13 }), binary('shr', load(from, affine(0, 1)), { kind: 'constant', dtype: 'u32', value: 19 }));

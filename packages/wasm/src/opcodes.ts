@@ -54,9 +54,10 @@ export const plain = {
   'i32x4.mul': simd(181), 'i32x4.min_s': simd(182), 'i32x4.min_u': simd(183), 'i32x4.max_s': simd(184), 'i32x4.max_u': simd(185),
   'f32x4.abs': simd(224), 'f32x4.neg': simd(225), 'f32x4.sqrt': simd(227), 'f32x4.add': simd(228), 'f32x4.sub': simd(229),
   'f32x4.mul': simd(230), 'f32x4.div': simd(231), 'f32x4.min': simd(232), 'f32x4.max': simd(233), 'f32x4.pmin': simd(234), 'f32x4.pmax': simd(235),
-  'f64x2.add': simd(240), 'f64x2.sub': simd(241), 'f64x2.mul': simd(242),
+  'f64x2.add': simd(240), 'f64x2.sub': simd(241), 'f64x2.mul': simd(242), 'f64x2.div': simd(243),
   'i32x4.trunc_sat_f32x4_s': simd(248), 'i32x4.trunc_sat_f32x4_u': simd(249), 'f32x4.convert_i32x4_s': simd(250),
-  'f32x4.convert_i32x4_u': simd(251), 'i32x4.trunc_sat_f64x2_s_zero': simd(252),
+  'f32x4.convert_i32x4_u': simd(251), 'i32x4.trunc_sat_f64x2_s_zero': simd(252), 'i32x4.trunc_sat_f64x2_u_zero': simd(253),
+  'f64x2.convert_low_i32x4_s': simd(254), 'f64x2.convert_low_i32x4_u': simd(255),
   'f32x4.relaxed_madd': simd(0x105), 'f64x2.relaxed_madd': simd(0x107),
 } satisfies Record<string, number[]>;
 export type Plain = keyof typeof plain;

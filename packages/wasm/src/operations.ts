@@ -1,5 +1,5 @@
 /** One vector instruction sequence for every operator of the expression language. */
-import { call, choose, int, named, onLane, op, splat, splatInt } from './code.js';
+import { call, choose, int, named, onLane, op, shuffle, splat, splatDouble, splatInt } from './code.js';
 import type { Code, FunctionBuilder, ModuleBuilder, Segment } from './encoder.js';
 import { cos, erf, exp, log, sign, sin, tanh } from './math.js';
 import type { Node } from './normal.js';
@@ -99,11 +99,21 @@ function binary({ f, module }: Context, node: Node & { kind: 'binary' }, x: Code
       const scalar = node.op === 'shl' ? 'i32.shl' : isSigned ? 'i32.shr_s' : 'i32.shr_u';
       return laneWise(f, out, x, y, (a, b) => op(scalar, a, b));
     }
-    case 'div': return laneWise(f, out, x, y, (a, b) => guardZero(b, isSigned
+    case 'div': if (node.y.kind === 'constant' && node.y.value > 0) return quotient(f, out, x, node.y.value, isSigned); return laneWise(f, out, x, y, (a, b) => guardZero(b, isSigned
       ? choose('i32', op('i32.eq', b, int(-1)), op('i32.sub', int(0), a), op('i32.div_s', a, b)) : op('i32.div_u', a, b)));
-    case 'mod': return laneWise(f, out, x, y, (a, b) => guardZero(b, op(isSigned ? 'i32.rem_s' : 'i32.rem_u', a, b)));
+    case 'mod': if (node.y.kind === 'constant' && node.y.value > 0) { const a = named(f, 'v128', out, x); return op('i32x4.sub', a, op('i32x4.mul', quotient(f, out, a, node.y.value, isSigned), y)); } return laneWise(f, out, x, y, (a, b) => guardZero(b, op(isSigned ? 'i32.rem_s' : 'i32.rem_u', a, b)));
     case 'pow': throw new TypeError(`wasm: pow takes floats, got ${dtype}; cast the operands to f32`);
   }
+}
+
+/** Integers divided by a constant > 0, toward zero: by shifts, or in doubles, whose quotient of such numbers never rounds up to a whole one. */
+function quotient(f: FunctionBuilder, out: Segment, x: Code, by: number, isSigned: boolean): Code {
+  const a = named(f, 'v128', out, x), bits = Math.log2(by);
+  if (by === 1) return a;
+  if (Number.isInteger(bits)) return isSigned ? op('i32x4.shr_s', op('i32x4.add', a, op('i32x4.shr_u', op('i32x4.shr_s', a, int(31)), int(32 - bits))), int(bits)) : op('i32x4.shr_u', a, int(bits));
+  const suffix = isSigned ? 's' : 'u';
+  const [low, high] = [a, shuffle(a, a, [2, 3, 2, 3])].map((pair) => op(`i32x4.trunc_sat_f64x2_${suffix}_zero`, op('f64x2.div', op(`f64x2.convert_low_i32x4_${suffix}`, pair), splatDouble(f, by)))) as [Code, Code];
+  return shuffle(low, high, [0, 1, 4, 5]);
 }
 
 /** An integer division by zero gives 0. */
