@@ -32,7 +32,7 @@ test('stories260K: 200 greedy tokens are those of its author, sooner than by a p
     return found;
   };
   await using device = await wasm({ threads: 1 });
-  const { model } = loadHuggingFace(fileURLToPath(folder)), cached = writer({ model, device, context: 256 }), uncached = writer({ model, device, context: 256, cache: false });
+  const { model } = loadHuggingFace(fileURLToPath(folder), { modelType: 'decoder' }), cached = writer({ model, device, context: 256 }), uncached = writer({ model, device, context: 256, cache: false });
   const wanted = plain();
   expect(worst).toBeLessThan(1e-3);
   expect(await written(cached)).toEqual(wanted);

@@ -137,7 +137,7 @@ describe('a Llama under other names gives the logits that PyTorch recorded', () 
   ])('%s', async (family, changes, change) => {
     const tensors = tensorsOf('llama');
     change(tensors);
-    const { model } = modelFromHuggingFace(asFamily(family, changes), files(tensors));
+    const { model } = modelFromHuggingFace(asFamily(family, changes), files(tensors), { modelType: 'decoder' });
     const logits = await model.logits(tensor(ids.data as Int32Array, { shape: ids.shape }))
       .data(reference()) as Float32Array;
     const worst = logits.reduce((most, value, i) => (mask.data[Math.floor(i / 61)] === 1 ? Math.max(most, Math.abs(value - expected.data[i]!)) : most), 0);
@@ -157,7 +157,7 @@ describe('models of ours', () => {
     expect([family, json.model_type, json.num_key_value_heads, json.intermediate_size, json.tie_word_embeddings, json.attention_dropout]).toEqual(['llama', 'llama', 2, 48, true, 0.1]);
     const qkv = await build(llama).namedParameters().get('layers.1.attention.qkv.weight')!.read();
     expect(tensors.get('model.layers.1.self_attn.k_proj.weight')).toEqual({ dtype: 'f32', shape: [16, 16], data: qkv.slice(256, 512) });
-    const { model } = modelFromHuggingFace(json, files(tensors)), tokens = tensor(Int32Array.of(1, 5, 7, 2), { shape: [1, 4] });
+    const { model } = modelFromHuggingFace(json, files(tensors), { modelType: 'decoder' }), tokens = tensor(Int32Array.of(1, 5, 7, 2), { shape: [1, 4] });
     const [ours, theirs] = [await build(llama).logits(tokens).data(reference()), await model.logits(tokens).data(reference())];
     expect(theirs).toEqual(ours);
     expect((await write(gpt)).json).toMatchObject({ model_type: 'gpt2', n_inner: 64, activation_function: 'relu2' });
@@ -173,7 +173,7 @@ describe('models of ours', () => {
     ['interleaved pairs', { ...llama, positional: { type: 'rotary', layout: 'interleaved' } }, 'llama', 'as llama: positional.layout must be "halfSplit", got "interleaved"'],
     ['no bias where there must be', { ...gpt, bias: false }, 'gpt2', 'as gpt2: attention.bias must be true, got false'],
     ['no longest sequence', { ...llama, maxLength: undefined }, 'llama', 'as llama: maxLength must be given'],
-    ['an unknown family', llama, 'gemma', 'family must be gpt2, llama, mistral, qwen2, qwen3, got "gemma"'],
+    ['an unknown family', llama, 'gemma', 'family must be gpt2, llama, mistral, qwen2, qwen3, bert, roberta, distilbert, t5, bart, got "gemma"'],
     ['a model that none has', { ...llama, positional: 'alibi' }, undefined, 'no family of Hugging Face has this model:\nas gpt2: positional.type must be "learned", got "alibi"\nas llama: positional.type must be "rotary", got "alibi"\n'],
   ])('%s is refused', async (_, config, family, message) => {
     await expect(write(config, family)).rejects.toThrow(message);

@@ -1,7 +1,7 @@
-import { parseModelConfig, type DecoderConfig, type DecoderConfigInput } from '@ashlar/models';
+import { parseModelConfig, type ModelConfig, type ModelConfigInput } from '@ashlar/models';
 import { ConfigKeys, HuggingFaceConfigError } from './config-keys.js';
 import { families } from './families.js';
-import { harmlessKeys, type Family } from './families/family.js';
+import { harmlessKeys, type Family, type FileContents } from './families/family.js';
 import type { ParameterShapes } from './tensor-table.js';
 
 /** Numbers of tokens that mean something to whoever writes text with a model. Absent: it has none. */
@@ -11,27 +11,32 @@ export interface SpecialTokens {
   /** After the last one; a model may have several. */
   readonly end?: number | readonly number[];
   readonly padding?: number;
+  /** What the decoder of an encoder-decoder begins with. */
+  readonly decoderStart?: number;
 }
 
 /** A model that a config.json describes. */
 export interface DescribedModel {
   readonly family: Family;
-  readonly config: DecoderConfigInput;
+  readonly config: ModelConfigInput;
   readonly specialTokens: SpecialTokens;
 }
+
+const noFiles: FileContents = { shape: () => undefined };
 
 /**
  * Our config of a model, from the contents of its config.json.
  *
- * @param source For errors: the file's name.
+ * @param options.files What its files hold, which tells the head of an encoder; default: nothing.
+ * @param options.source For errors: the file's name.
  * @throws {HuggingFaceConfigError} on an unknown family, a missing or ill-typed key, a setting whose computation this
  *   project does not have, and any unknown key, since it may change the computation.
  */
-export function readHuggingFaceConfig(json: unknown, source = 'config.json'): DescribedModel {
+export function readHuggingFaceConfig(json: unknown, { files = noFiles, source = 'config.json' }: { readonly files?: FileContents; readonly source?: string } = {}): DescribedModel {
   const keys = new ConfigKeys(json, source), name = keys.text('model_type');
   if (!Object.hasOwn(families, name)) throw keys.wrong('model_type', Object.keys(families).join(', '), name);
-  const family = families[name]!, config = family.read(keys), specialTokens = readSpecialTokens(keys);
-  keys.only('is_encoder_decoder', [false], false);
+  const family = families[name]!, config = family.read(keys, files), specialTokens = readSpecialTokens(keys), isPair = family.modelType === 'encoderDecoder';
+  keys.only('is_encoder_decoder', [isPair], isPair);
   keys.ignore(harmlessKeys);
   keys.refuseOthers(name);
   return { family, config, specialTokens };
@@ -43,12 +48,12 @@ export function readHuggingFaceConfig(json: unknown, source = 'config.json'): De
  * @param options.family Its name; default: the first that has the model.
  * @throws {HuggingFaceConfigError} where none has it, with what each lacks.
  */
-export function writeHuggingFaceConfig(config: DecoderConfigInput, parameters: ParameterShapes, { family: wanted, specialTokens = {} }: { readonly family?: string; readonly specialTokens?: SpecialTokens } = {}): { readonly family: Family; readonly json: Readonly<Record<string, unknown>> } {
+export function writeHuggingFaceConfig(config: ModelConfigInput, parameters: ParameterShapes, { family: wanted, specialTokens = {} }: { readonly family?: string; readonly specialTokens?: SpecialTokens } = {}): { readonly family: Family; readonly json: Readonly<Record<string, unknown>> } {
   if (wanted !== undefined && !Object.hasOwn(families, wanted)) throw new HuggingFaceConfigError(`family must be ${Object.keys(families).join(', ')}, got ${JSON.stringify(wanted)}`);
-  const model = parseModelConfig(config), problems: string[] = [];
-  for (const family of wanted === undefined ? Object.values(families) : [families[wanted]!]) {
+  const model: ModelConfig = parseModelConfig(config), problems: string[] = [];
+  for (const family of wanted === undefined ? Object.values(families).filter(({ modelType }) => modelType === model.modelType) : [families[wanted]!]) {
     try {
-      return { family, json: { model_type: family.name, ...writtenBy(family, model, parameters), ...writeSpecialTokens(specialTokens), torch_dtype: 'float32' } };
+      return { family, json: { model_type: family.name, ...writeSpecialTokens(specialTokens), ...writtenBy(family, model, parameters), torch_dtype: 'float32' } };
     } catch (error) {
       if (!(error instanceof HuggingFaceConfigError)) throw error;
       problems.push(error.message);
@@ -57,7 +62,8 @@ export function writeHuggingFaceConfig(config: DecoderConfigInput, parameters: P
   throw new HuggingFaceConfigError(problems.length === 1 ? problems[0]! : `no family of Hugging Face has this model:\n${problems.join('\n')}`);
 }
 
-function writtenBy(family: Family, model: DecoderConfig, parameters: ParameterShapes): Readonly<Record<string, unknown>> {
+function writtenBy(family: Family, model: ModelConfig, parameters: ParameterShapes): Readonly<Record<string, unknown>> {
+  if (family.modelType !== model.modelType) throw new HuggingFaceConfigError(`as ${family.name}: modelType must be "${family.modelType}", got "${model.modelType}"`);
   const keys = new ConfigKeys(model, `as ${family.name}`), json = family.write(keys, parameters);
   keys.ignore(['modelType']);
   keys.refuseOthers(family.name);
@@ -74,8 +80,9 @@ function readSpecialTokens(keys: ConfigKeys): SpecialTokens {
   };
   const end = keys.optional('eos_token_id');
   if (Array.isArray(end) && !end.every(isToken)) throw keys.wrong('eos_token_id', 'numbers of tokens', end);
-  const found = { begin: token('bos_token_id'), end: Array.isArray(end) ? end as number[] : token('eos_token_id'), padding: token('pad_token_id') };
+  const found = { begin: token('bos_token_id'), end: Array.isArray(end) ? end as number[] : token('eos_token_id'), padding: token('pad_token_id'), decoderStart: token('decoder_start_token_id') };
   return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined));
 }
 
-const writeSpecialTokens = ({ begin, end, padding }: SpecialTokens): object => ({ bos_token_id: begin ?? null, eos_token_id: end ?? null, pad_token_id: padding ?? null });
+const writeSpecialTokens = ({ begin, end, padding, decoderStart }: SpecialTokens): object =>
+  ({ bos_token_id: begin ?? null, eos_token_id: end ?? null, pad_token_id: padding ?? null, ...(decoderStart === undefined ? {} : { decoder_start_token_id: decoderStart }) });

@@ -4,9 +4,9 @@ export { safetensorsBytes, safetensorsChunks, type Metadata, type NamedTensors }
 export type { FloatStorage } from './float-storage.js';
 export { HuggingFaceConfigError } from './config-keys.js';
 export { families } from './families.js';
-export type { Family } from './families/family.js';
+export type { Family, FileContents } from './families/family.js';
 export { readHuggingFaceConfig, writeHuggingFaceConfig, type DescribedModel, type SpecialTokens } from './hugging-face-config.js';
-export { huggingFaceFiles, modelFromHuggingFace, type HuggingFaceFiles, type HuggingFaceModel, type PretrainedModel } from './pretrained-model.js';
+export { huggingFaceFiles, modelFromHuggingFace, type HuggingFaceFiles, type HuggingFaceModel, type LoadOptions, type PretrainedModel, type WritableModel } from './pretrained-model.js';
 export { tensorPlaces, type ModulePair, type ParameterShapes, type TensorPlace, type TensorTable } from './tensor-table.js';
 export { readParameters, storedTensors, type ParameterValues, type TensorFiles } from './tensor-transfer.js';
 export { exportOnnx, type ExportOnnxOptions } from './onnx/export-model.js';

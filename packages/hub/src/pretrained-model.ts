@@ -1,40 +1,51 @@
-import { build, type Decoder, type DecoderConfigInput } from '@ashlar/models';
+import { build, type Decoder, type DecoderConfigInput, type Encoder, type EncoderConfigInput, type EncoderDecoder, type EncoderDecoderConfigInput, type ModelType } from '@ashlar/models';
 import { HuggingFaceConfigError } from './config-keys.js';
 import { readHuggingFaceConfig, writeHuggingFaceConfig, type SpecialTokens } from './hugging-face-config.js';
 import type { HostTensor } from './safetensors-format.js';
 import { readParameters, storedTensors, type TensorFiles } from './tensor-transfer.js';
 
-/** A model with its weights, and what belongs to it. */
-export interface PretrainedModel {
-  /** As `build` takes it. */
-  readonly config: DecoderConfigInput;
-  readonly model: Decoder;
-  readonly specialTokens: SpecialTokens;
+interface Kinds {
+  readonly decoder: { readonly config: DecoderConfigInput; readonly model: Decoder };
+  readonly encoder: { readonly config: EncoderConfigInput; readonly model: Encoder };
+  readonly encoderDecoder: { readonly config: EncoderDecoderConfigInput; readonly model: EncoderDecoder };
 }
 
+/** A model with its weights, the config that `build` makes it from, and what belongs to it. */
+export type PretrainedModel<Type extends ModelType = ModelType> = { [One in Type]: { readonly modelType: One; readonly specialTokens: SpecialTokens } & Kinds[One] }[Type];
+
 /** A model of a Hugging Face family. */
-export interface HuggingFaceModel extends PretrainedModel {
+export type HuggingFaceModel<Type extends ModelType = ModelType> = PretrainedModel<Type> & {
   /** The `model_type` of its config.json. */
   readonly family: string;
   /** Tensors of the files that belong to other heads than the model's. */
   readonly unused: readonly string[];
+};
+
+/** What a model is asked to be. */
+export interface LoadOptions<Type extends ModelType> {
+  /** Another type of model is refused; default: any. */
+  readonly modelType?: Type | undefined;
 }
 
 /**
  * The model that config.json and files of tensors describe. Its dropout, which acts in training alone, is that of the config.
  *
- * @param source For errors: the name of config.json.
+ * @param options.source For errors: the name of config.json.
  * @throws HuggingFaceConfigError, SafetensorsError
  */
-export function modelFromHuggingFace(json: unknown, files: TensorFiles, source?: string): HuggingFaceModel {
-  const { family, config, specialTokens } = readHuggingFaceConfig(json, source);
+export function modelFromHuggingFace<Type extends ModelType = ModelType>(json: unknown, files: TensorFiles, { modelType, source = 'config.json' }: LoadOptions<Type> & { readonly source?: string } = {}): HuggingFaceModel<Type> {
+  const { family, config, specialTokens } = readHuggingFaceConfig(json, { files: { shape: (name) => files.tensors.get(name)?.shape }, source });
+  if (modelType !== undefined && family.modelType !== modelType) throw new HuggingFaceConfigError(`${source}: it must describe a model of type ${modelType}, and ${family.name} is of type ${family.modelType}`);
   // A layer has tensors: a greater depth is refused before so many layers are built.
-  if (config.depth > files.tensors.size) throw new HuggingFaceConfigError(`${source ?? 'config.json'}: it says ${config.depth} layers, and ${files.name} has ${files.tensors.size} tensors`);
-  const model = build(config, { seed: 'none' });
-  const { values, unused } = readParameters(family.table, model.namedParameters(), files);
+  const depth = config.modelType === 'encoderDecoder' ? Math.max(config.encoder?.depth ?? 0, config.decoder?.depth ?? 0, config.depth ?? 0) : config.depth;
+  if (depth > files.tensors.size) throw new HuggingFaceConfigError(`${source}: it says ${depth} layers, and ${files.name} has ${files.tensors.size} tensors`);
+  const model = build(config, { seed: 'none' }), { values, unused } = readParameters(family.table(config), model.namedParameters(), files);
   model.load(values);
-  return { family: family.name, config, model, specialTokens, unused };
+  return { modelType: family.modelType, family: family.name, config, model, specialTokens, unused } as unknown as HuggingFaceModel<Type>;
 }
+
+/** What is written: a model with the config that it was built from. */
+export type WritableModel = Pick<PretrainedModel, 'config' | 'model'> & { readonly specialTokens?: SpecialTokens | undefined };
 
 /** A model as Hugging Face's files hold it. */
 export interface HuggingFaceFiles {
@@ -49,9 +60,9 @@ export interface HuggingFaceFiles {
  * @param options.family The `model_type`; default: the first that has the model.
  * @throws {HuggingFaceConfigError} where no family has it, with what each lacks.
  */
-export async function huggingFaceFiles({ config, model, specialTokens }: Pick<PretrainedModel, 'config' | 'model'> & { readonly specialTokens?: SpecialTokens }, options: { readonly family?: string } = {}): Promise<HuggingFaceFiles> {
-  const parameters = model.namedParameters(), { family, json } = writeHuggingFaceConfig(config, parameters, { ...options, ...(specialTokens ? { specialTokens } : {}) });
+export async function huggingFaceFiles({ config, model, specialTokens = {} }: WritableModel, { family: wanted }: { readonly family?: string | undefined } = {}): Promise<HuggingFaceFiles> {
+  const parameters = model.namedParameters(), { family, json } = writeHuggingFaceConfig(config, parameters, { specialTokens, ...(wanted === undefined ? {} : { family: wanted }) });
   const values = new Map<string, Float32Array>();
   for (const [name, parameter] of parameters) values.set(name, await parameter.read() as Float32Array);
-  return { family: family.name, json, tensors: storedTensors(family.table, parameters, values) };
+  return { family: family.name, json, tensors: storedTensors(family.table(config), parameters, values) };
 }

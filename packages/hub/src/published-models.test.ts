@@ -14,7 +14,7 @@ test('stories260K, a Llama trained on TinyStories, tells its story', async (cont
   const folder = new URL('stories260K/', shared);
   if (!existsSync(folder)) return context.skip('../shared/data/stories260K is not here');
   await using device = await wasm();
-  const { model } = loadHuggingFace(fileURLToPath(folder)), T = 201, V = 512;
+  const { model } = loadHuggingFace(fileURLToPath(folder), { modelType: 'decoder' }), T = 201, V = 512;
   const bytes = readFileSync(new URL('runc-greedy-logits-f32-64x512.bin', folder)), recorded = new Float32Array(bytes.buffer, bytes.byteOffset, 64 * V);
   const run = jit((tokens: Tensor) => model.logits(tokens), { device });
 

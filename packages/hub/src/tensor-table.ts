@@ -2,9 +2,10 @@ import type { Shape } from '@ashlar/tensor';
 
 /**
  * A module of a file and the one of a model that it is. `N` in both stands for the layers, from 0. `transposed`: the file
- * has its weight as [in, out]. A single parameter may stand in a module's place, with the file's whole name for it.
+ * has its weight as [in, out]; `row`: it has a vector as a matrix of one row. A single parameter may stand in a module's
+ * place, with the file's whole name for it.
  */
-export type ModulePair = readonly [stored: string, ours: string, layout?: 'transposed'];
+export type ModulePair = readonly [stored: string, ours: string, layout?: 'transposed' | 'row'];
 
 /** Where the tensors of a family's files stand in our models: one table, read both ways. */
 export interface TensorTable {
@@ -95,5 +96,5 @@ function packedPlaces(stored: string, ours: string, parameters: ParameterShapes,
 
 function place(stored: string, parameter: string, parameterShape: Shape, rows: readonly [number, number], layout: ModulePair[2]): TensorPlace {
   const shape = parameterShape.length === 0 ? parameterShape : [rows[1] - rows[0], ...parameterShape.slice(1)], transposed = layout === 'transposed' && shape.length === 2;
-  return { stored, shape: transposed ? shape.toReversed() : shape, parameter, parameterShape, rows, transposed };
+  return { stored, shape: transposed ? shape.toReversed() : layout === 'row' ? [1, ...shape] : shape, parameter, parameterShape, rows, transposed };
 }

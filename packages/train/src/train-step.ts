@@ -9,7 +9,7 @@ export interface TrainableModel {
   namedParameters(): ReadonlyMap<string, Parameter>;
 }
 
-/** Host arrays with their shape [B, T] (as `batches` of @ashlar/text gives them), or tensors [B, T]. */
+/** Host arrays with their shape [B, T] (as `batches` of @ashlar/text gives them), or tensors [B, T]; targets, with their weights, are [B] where a row has one class. */
 export type StepBatch =
   | { readonly tokens: Int32Array; readonly targets: Int32Array; readonly weights?: Float32Array; readonly shape: readonly [number, number] }
   | { readonly tokens: Tensor; readonly targets: Tensor; readonly weights?: Tensor };
@@ -147,9 +147,10 @@ function tensorsOf(batch: StepBatch, microBatches: number): Pick<StepInputs, 'to
   const { tokens, targets, weights } = batch;
   const shaped = (data: Tensor | Int32Array | Float32Array): Tensor => (data instanceof Tensor ? data : tensor(data, { shape: (batch as { shape: readonly number[] }).shape }));
   const result = { tokens: shaped(tokens), targets: shaped(targets), ...(weights ? { weights: shaped(weights) } : {}) };
-  for (const [name, { shape }] of Object.entries(result)) {
-    if (shape.length !== 2 || shape.join() !== result.tokens.shape.join()) throw new RangeError(`trainStep: tokens, targets and weights must be [B, T] of one shape, got ${name} [${shape.join(', ')}]`);
-  }
+  const [B] = result.tokens.shape, show = (shape: readonly number[]): string => `[${shape.join(', ')}]`;
+  if (result.tokens.rank !== 2) throw new RangeError(`trainStep: tokens must be [B, T], got ${show(result.tokens.shape)}`);
+  if (![show(result.tokens.shape), `[${B}]`].includes(show(result.targets.shape))) throw new RangeError(`trainStep: targets must be ${show(result.tokens.shape)} as the tokens, or [${B}], a class a row, got ${show(result.targets.shape)}`);
+  if (result.weights && show(result.weights.shape) !== show(result.targets.shape)) throw new RangeError(`trainStep: weights must be ${show(result.targets.shape)} as the targets, got ${show(result.weights.shape)}`);
   if (result.tokens.shape[0]! % microBatches !== 0) throw new RangeError(`trainStep: microBatches must divide the rows of a batch (${result.tokens.shape[0]}), got ${microBatches}`);
   return result;
 }

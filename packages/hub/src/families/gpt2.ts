@@ -4,8 +4,8 @@ import { activationNames, activations, contextOf, dropoutOf, hiddenOf, initialSt
 
 /** GPT-2. Radford et al. 2019. Its linear layers are stored as [in, out], queries, keys and values in one. */
 export const gpt2: Family = {
-  name: 'gpt2',
-  table: {
+  name: 'gpt2', modelType: 'decoder',
+  table: () => ({
     prefix: 'transformer.',
     modules: [
       ['transformer.wte', 'tokens'],
@@ -21,7 +21,7 @@ export const gpt2: Family = {
     ],
     copies: [['lm_head', 'tokens']],
     buffers: /(^|\.)attn\.(bias|masked_bias)$/,
-  },
+  }),
   read(keys) {
     const width = keys.count('n_embd', 768), heads = keys.count('n_head', 12), maxLength = keys.count('n_positions', 1024);
     divided(width, heads, 'n_embd', 'n_head');

@@ -30,8 +30,8 @@ export interface RotaryDecoderFamily {
 
 export function rotaryDecoder({ name, architecture, defaults, feedForwardBias, readAttention, writeAttention }: RotaryDecoderFamily): Family {
   return {
-    name,
-    table: {
+    name, modelType: 'decoder',
+    table: () => ({
       prefix: 'model.',
       modules: [
         ['model.embed_tokens', 'tokens'],
@@ -51,7 +51,7 @@ export function rotaryDecoder({ name, architecture, defaults, feedForwardBias, r
       ],
       copies: [['lm_head', 'tokens']],
       buffers: /(^|\.)rotary_emb\.inv_freq$/,
-    },
+    }),
 
     read(keys): DecoderConfigInput {
       const width = keys.count('hidden_size', 4096), heads = keys.count('num_attention_heads', 32), kvHeads = keys.count('num_key_value_heads', defaults.kvHeads ?? heads);

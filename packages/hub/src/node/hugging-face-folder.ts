@@ -1,9 +1,10 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ModelType } from '@ashlar/models';
 import { FileWriteError, replaceFile } from '@ashlar/text/node';
 import { HuggingFaceConfigError } from '../config-keys.js';
 import { storedAs, type FloatStorage } from '../float-storage.js';
-import { huggingFaceFiles, modelFromHuggingFace, type HuggingFaceModel, type PretrainedModel } from '../pretrained-model.js';
+import { huggingFaceFiles, modelFromHuggingFace, type HuggingFaceModel, type LoadOptions, type WritableModel } from '../pretrained-model.js';
 import { type WritableTensor } from '../safetensors-format.js';
 import { readJsonFile } from './json-file.js';
 import { writeSafetensors } from './safetensors-file.js';
@@ -12,12 +13,13 @@ import { openTensorFolder } from './tensor-folder.js';
 /**
  * The model of a Hugging Face folder: `config.json` with `model.safetensors`, or with the parts that
  * `model.safetensors.index.json` lists. f16 and bf16 become f32.
+ * @param options.modelType What the caller can use: `{ modelType: 'decoder' }` gives a model of that type, or an error.
  * @throws HuggingFaceConfigError, SafetensorsError
  */
-export function loadHuggingFace(folder: string): HuggingFaceModel {
+export function loadHuggingFace<Type extends ModelType = ModelType>(folder: string, { modelType }: LoadOptions<Type> = {}): HuggingFaceModel<Type> {
   const path = join(folder, 'config.json'), json = readJsonFile(path);
   using files = openTensorFolder(folder);
-  return modelFromHuggingFace(json, files, path);
+  return modelFromHuggingFace(json, files, { modelType, source: path });
 }
 
 export interface SaveHuggingFaceOptions {
@@ -33,8 +35,8 @@ export interface SaveHuggingFaceOptions {
  * Writes a model as a folder that Hugging Face's libraries load. Makes the folder, which must be empty.
  * @throws HuggingFaceConfigError where no family has the model or the folder is in use, SafetensorsError, FileWriteError
  */
-export async function saveHuggingFace(folder: string, model: Pick<PretrainedModel, 'config' | 'model'> & Partial<PretrainedModel>, { family, storage = 'f32', partBytes = 5e9 }: SaveHuggingFaceOptions = {}): Promise<void> {
-  const { json, tensors } = await huggingFaceFiles(model, family === undefined ? {} : { family });
+export async function saveHuggingFace(folder: string, model: WritableModel, { family, storage = 'f32', partBytes = 5e9 }: SaveHuggingFaceOptions = {}): Promise<void> {
+  const { json, tensors } = await huggingFaceFiles(model, { family });
   makeEmptyFolder(folder);
   const stored = new Map([...tensors].map(([name, tensor]) => [name, storedAs(storage, tensor, folder, name)]));
   const parts = partsOf(stored, partBytes), nameOf = (part: number): string => `model-${String(part + 1).padStart(5, '0')}-of-${String(parts.length).padStart(5, '0')}.safetensors`;
