@@ -4,11 +4,11 @@
  * Weights are computed again from lse: p = exp(score − lse); dS = p (dO·v − δ).
  */
 import type { FusedKernel, Slot, View } from '@ashlar/tensor';
-import { blockStep, declareRow, declareVisible, keyEnd } from './attention.js';
+import { declareRow, keyEnd } from './attention.js';
 import { blockLookup, ModEmitter, modsOf, noteMods, type AttentionMods, type ModPoint } from './attention-mods.js';
 import { declareChunks, dotChunks, holdChunks, overChunks, RowSource, RowTarget } from './attention-rows.js';
 import { attentionShape, type AttentionShape } from './attention-shape.js';
-import { forEachRow } from './attention-tiles.js';
+import { blockStep, forEachRow } from './attention-tiles.js';
 import { SlotUses } from './bindings.js';
 import { floatLiteral } from './emitter.js';
 import { loadScalar, storeScalar } from './memory-access.js';
@@ -59,11 +59,11 @@ function queryPass(context: CompileContext, name: string, shape: AttentionShape,
   const point = (key: string): ModPoint => ({ batch: 'batch', head: 'head', query: 'position', key });
   emitter.hoist(point('0'));
   const module = forEachRow(context, body, {
-    prefix: 'key', count: S, chunks, first: body.zero, end: keyEnd(shape, 'position'), ...(grid.tiled && { groupEnd: keyEnd(shape, 'tileLast') }), onGpu, lookup, lookupRow: grid.tiled ? 'tileFirst' : 'position',
+    prefix: 'key', count: S, chunks, first: body.zero, end: keyEnd(shape, 'position'), ...(grid.tiled && { groupEnd: keyEnd(shape, 'tileLast') }), onGpu, mask: emitter.masked(point), lookup, lookupRow: grid.tiled ? 'tileFirst' : 'position',
     sources: [{ name: 'k', source: rows(k), batch: 'batch', head: 'keyHead' }, { name: 'v', source: rows(v), batch: 'batch', head: 'keyHead' }],
   }, (turn) => {
     const k = holdChunks(body, 'k', chunks, (c) => turn.chunk('k', c));
-    const visible = declareVisible(body, turn, emitter, point(turn.at));
+    const { visible } = turn;
     dotChunks(body, 'scaled', chunks, (c) => `dot(q[${c}], ${k(c)})`);
     dotChunks(body, 'product', chunks, (c) => `dot(g[${c}], ${turn.chunk('v', c)})`);
     const { score, slope } = emitter.score(point(turn.at), 'scaled', true);
@@ -99,12 +99,12 @@ function keyPass(context: CompileContext, name: string, shape: AttentionShape, m
   body.block(`for (var queryHead = head * ${H / G}; queryHead < (head + 1) * ${H / G}; queryHead++)`, () => {
     emitter.hoist(point('0'));
     module = forEachRow(context, body, {
-      prefix: 'query', count: T, chunks, first: firstQuery('position'), end: String(T), ...(grid.tiled && { groupFirst: firstQuery('tileFirst'), groupEnd: String(T) }), onGpu, lookup, lookupRow: grid.tiled ? 'tileFirst' : 'position',
+      prefix: 'query', count: T, chunks, first: firstQuery('position'), end: String(T), ...(grid.tiled && { groupFirst: firstQuery('tileFirst'), groupEnd: String(T) }), onGpu, mask: emitter.masked(point), lookup, lookupRow: grid.tiled ? 'tileFirst' : 'position',
       sources: [{ name: 'q', source: rows(q), batch: 'batch', head: 'queryHead' }, { name: 'g', source: rows(dO), batch: 'batch', head: 'queryHead' }],
     }, (turn) => {
       const of = (view: View): string => loadScalar(bindings.of(view.slot), rowAt(view, 'batch', 'queryHead', turn.at));
       const q = holdChunks(body, 'q', chunks, (c) => turn.chunk('q', c)), g = holdChunks(body, 'g', chunks, (c) => turn.chunk('g', c));
-      const visible = declareVisible(body, turn, emitter, point(turn.at));
+      const { visible } = turn;
       dotChunks(body, 'scaled', chunks, (c) => `dot(k[${c}], ${q(c)})`);
       dotChunks(body, 'product', chunks, (c) => `dot(v[${c}], ${g(c)})`);
       body.line(`let lse = ${of(lse)};`);

@@ -45,8 +45,11 @@ export class ModEmitter {
     this.#at(point).hoist([mask, score, slope].filter((mod) => mod !== undefined));
   }
 
-  /** Whether the mask lets this point through; undefined without a mask. */
-  mask(point: ModPoint): string | undefined { return this.mods.mask && this.#at(point).value(this.mods.mask).text; }
+  /** Emits whether the mask lets a point through, from where it is on the moving axis; undefined without a mask. */
+  masked(point: (moving: string) => ModPoint): ((moving: string) => string) | undefined {
+    const { mask } = this.mods;
+    return mask && ((moving) => this.#at(point(moving)).value(mask).text);
+  }
 
   /** The score to use and the slope, from the scaled score; what is undefined is the score itself and 1. */
   score(point: ModPoint, scaled: string, wantsSlope: boolean): { readonly score: string; readonly slope: string | undefined } {

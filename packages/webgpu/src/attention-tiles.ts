@@ -6,10 +6,8 @@ import type { CompileContext } from './program.js';
 
 /** The row of this turn. */
 export interface TurnRow {
-  /** Whether the row is within the thread's range; undefined where it always is. */
-  readonly inRange: string | undefined;
-  /** Whether the block map says that every point here counts; undefined without a map. */
-  readonly isFull: string | undefined;
+  /** The name of what tells whether the thread's row and this one meet; undefined where they do. */
+  readonly visible: string | undefined;
   /** Its number. */
   readonly at: string;
   /** Chunk `c` of the row in a source. */
@@ -28,6 +26,8 @@ export interface Walk {
   readonly groupFirst?: string;
   readonly groupEnd?: string;
   readonly onGpu: boolean;
+  /** Emits whether the mask lets the thread's row meet row `at`; undefined without a mask. */
+  readonly mask?: ((at: string) => string) | undefined;
   /** The map of blocks, and the number of the thread's own row in it (of the workgroup's first row, where they share one). */
   readonly lookup?: BlockLookup | undefined;
   readonly lookupRow: string;
@@ -45,7 +45,7 @@ export function forEachRow(context: CompileContext, body: Body, walk: Walk, turn
   body.line(`let ${groupEnd} = ${walk.groupEnd ?? end};`);
   const tests = [...(walk.groupFirst === undefined ? [] : [`${at} >= ${first}`]), ...(walk.groupEnd === undefined && !walk.onGpu ? [] : [`${at} < ${end}`])];
   const inRange = tests.length > 0 ? tests.join(' && ') : undefined;
-  const rows = walk.onGpu ? tileRows(context, walk) : (walk.lookup?.step ?? 0), isFull = walk.lookup && 'isFull';
+  const rows = walk.onGpu ? tileRows(context, walk) : blockKeys, { mask } = walk, isFull = walk.lookup && 'isFull';
   const block = `${prefix}Block`;
   /** Blocks of `rows` from the range's first on; empty ones are left out. */
   const forEachBlock = (content: () => void): void => body.block(`for (var ${block} = ${wrap(groupFirst)} / ${rows}; ${block} * ${rows} < ${groupEnd}; ${block}++)`, () => {
@@ -57,12 +57,34 @@ export function forEachRow(context: CompileContext, body: Body, walk: Walk, turn
     content();
   });
   if (!walk.onGpu) {
-    const inner = (from: string, to: string): void => body.block(`for (var ${at} = ${from}; ${at} < ${to}; ${at}++)`, () => {
+    const meet = (visible: string | undefined): void => {
       for (const { name, source, batch, head } of sources) body.line(`let ${name}At = ${source.start(batch, head, at)};`);
-      turn({ inRange, isFull, at, chunk: (name, c) => sources.find((one) => one.name === name)!.source.chunk(`${name}At`, c) });
+      turn({ visible, at, chunk: (name, c) => sources.find((one) => one.name === name)!.source.chunk(`${name}At`, c) });
+    };
+    const all = (from: string, to: string): void => body.block(`for (var ${at} = ${from}; ${at} < ${to}; ${at}++)`, () => {
+      if (inRange) body.line(`let visible = ${inRange};`);
+      meet(inRange && 'visible');
     });
-    if (walk.lookup) forEachBlock(() => inner(`max(${groupFirst}, ${block} * ${rows})`, `min(${groupEnd}, ${block} * ${rows} + ${rows})`));
-    else inner(groupFirst, groupEnd);
+    // Each thread goes from one row that it sees to the next: neighbours may be at different ones.
+    const seen = (from: string, to: string): void => {
+      body.line(`let start = ${from};`);
+      body.line('var seen = 0u;');
+      body.block(`for (var ${at} = start; ${at} < ${to}; ${at}++)`, () => {
+        const inside = mask!(at);
+        body.line(`seen |= select(0u, 1u << u32(${at} - start), ${inRange ? `${inRange} && ` : ''}${inside});`);
+      });
+      body.block('for (; seen != 0u; seen &= seen - 1u)', () => {
+        body.line(`let ${at} = start + i32(countTrailingZeros(seen));`);
+        meet(undefined);
+      });
+    };
+    if (!mask) { all(groupFirst, groupEnd); return ''; }
+    const from = `max(${groupFirst}, ${block} * ${rows})`, to = `min(${groupEnd}, ${block} * ${rows} + ${rows})`;
+    forEachBlock(() => {
+      if (!isFull) { seen(from, to); return; }
+      body.block(`if (${isFull})`, () => all(from, to));
+      body.block('else', () => seen(from, to));
+    });
     return '';
   }
   forEachBlock(() => {
@@ -78,15 +100,26 @@ export function forEachRow(context: CompileContext, body: Body, walk: Walk, turn
     body.line('workgroupBarrier();');
     body.block(`for (var inTile = 0; inTile < min(${rows}, ${groupEnd} - ${block} * ${rows}); inTile++)`, () => {
       body.line(`let ${at} = ${block} * ${rows} + inTile;`);
-      turn({ inRange, isFull, at, chunk: (name, c) => `tile_${name}[inTile * ${chunks} + ${c}]` });
+      if (inRange && !mask) body.line(`let visible = ${inRange};`);
+      if (mask) {
+        body.line(`var visible = ${inRange ?? 'true'};`);
+        body.block(isFull ? `if (!${isFull})` : '', () => { const inside = mask(at); body.line(`visible = visible && ${inside};`); });
+      }
+      turn({ visible: inRange || mask ? 'visible' : undefined, at, chunk: (name, c) => `tile_${name}[inTile * ${chunks} + ${c}]` });
     });
   });
   return sources.map(({ name }) => `var<workgroup> tile_${name}: array<vec4<f32>, ${rows * chunks}>;\n`).join('');
 }
 
+/** Rows of a block of the walk on processors: one bit each. */
+const blockKeys = 32;
+
+/** Rows of a block of the walk. */
+export const blockStep = (context: CompileContext, chunks: number): number => (context.target.adapterClass === 'gpu' ? tileRows(context, { sources: { length: 2 }, chunks }) : blockKeys);
+
 const wrap = (text: string): string => (/^\w+$/.test(text) ? text : `(${text})`);
 
 /** How many rows of the sources lie in workgroup memory at once. */
-export function tileRows(context: CompileContext, { sources, chunks }: { readonly sources: { readonly length: number }; readonly chunks: number }): number {
+function tileRows(context: CompileContext, { sources, chunks }: { readonly sources: { readonly length: number }; readonly chunks: number }): number {
   return Math.max(1, Math.min(32, Math.floor(Math.min(context.target.workgroupMemoryBytes, 32768) / (sources.length * chunks * 16))));
 }

@@ -12,7 +12,7 @@ import { SlotUses } from './bindings.js';
 import { Body, floatLiteral } from './emitter.js';
 import { storeScalar } from './memory-access.js';
 import { assemble, bodyFor, bindingsFor, fold, type CompileContext, type Program } from './program.js';
-import { forEachRow, tileRows, type TurnRow } from './attention-tiles.js';
+import { blockStep, forEachRow, type TurnRow } from './attention-tiles.js';
 
 export function attentionPrograms(context: CompileContext, kernel: FusedKernel): Program[] {
   const shape = attentionShape(kernel.inputs, kernel.attributes), { B, H, G, T, D } = shape;
@@ -40,7 +40,7 @@ export function attentionPrograms(context: CompileContext, kernel: FusedKernel):
   body.line('var largest = -3.0e38f;');
   body.line('var sum = 0.0f;');
   const module = forEachRow(context, body, {
-    prefix: 'key', count: shape.S, chunks, first: body.zero, end: keyEnd(shape, 'position'), ...(grid.tiled && { groupEnd: keyEnd(shape, 'tileLast') }), onGpu, lookup, lookupRow: grid.tiled ? 'tileFirst' : 'position',
+    prefix: 'key', count: shape.S, chunks, first: body.zero, end: keyEnd(shape, 'position'), ...(grid.tiled && { groupEnd: keyEnd(shape, 'tileLast') }), onGpu, mask: emitter.masked(point), lookup, lookupRow: grid.tiled ? 'tileFirst' : 'position',
     sources: [{ name: 'k', source: keys, batch: 'batch', head: 'keyHead' }, { name: 'v', source: values, batch: 'batch', head: 'keyHead' }],
   }, (row) => forwardTurn(body, chunks, row, emitter, point(row.at)));
   const result = body.bind('select(0.0f, 1.0f / sum, sum > 0.0f)');
@@ -87,26 +87,15 @@ export function declareRow(body: Body, onGpu: boolean, batches: number, heads: n
   return { workgroups: grid.workgroups, size, tiled };
 }
 
-/** Keys (or queries) a block of the walk: a tile where there is workgroup memory. */
-export const blockStep = (context: CompileContext, chunks: number): number => (context.target.adapterClass === 'gpu' ? tileRows(context, { sources: { length: 2 }, chunks }) : 32);
-
-/** Declares `visible`, where something is masked here; returns its name. */
-export function declareVisible(body: Body, row: TurnRow, emitter: ModEmitter, point: ModPoint): string | undefined {
-  if (!emitter.mods.mask) {
-    if (row.inRange) body.line(`let visible = ${row.inRange};`);
-    return row.inRange && 'visible';
-  }
-  body.line(`var visible = ${row.inRange ?? 'true'};`);
-  body.block(row.isFull ? `if (!${row.isFull})` : '', () => body.line(`visible = visible && ${emitter.mask(point)!};`));
-  return 'visible';
-}
+/** A branch that is seldom taken. SwiftShader runs both sides of a branch and masks what they store, but leaves a loop where no lane wants it. */
+const onceIf = (body: Body, condition: string): string => (body.zero === 'zero' ? `for (var grows = ${condition}; grows; grows = false)` : `if (${condition})`);
 
 /** A key: its score, where that is a new maximum what it makes of the sums so far, and its part. */
 function forwardTurn(body: Body, chunks: number, row: TurnRow, emitter: ModEmitter, point: ModPoint): void {
-  const visible = declareVisible(body, row, emitter, point);
+  const { visible } = row;
   dotChunks(body, 'scaled', chunks, (c) => `dot(q[${c}], ${row.chunk('k', c)})`);
   body.line(`let score = ${emitter.score(point, 'scaled', false).score};`);
-  body.block(`if (${visible === undefined ? '' : `${visible} && `}score > largest)`, () => {
+  body.block(onceIf(body, `${visible === undefined ? '' : `${visible} && `}score > largest`), () => {
     body.line('let shrink = exp(largest - score);');
     body.line('largest = score;');
     body.line('sum *= shrink;');
