@@ -1,8 +1,14 @@
 /** Masks and score functions that are timed beside causal attention. */
 import { alibi, and, blockLocal, causal, dilatedWindow, fixedPattern, globalTokens, or, relativeBias, slidingWindow, softcap, strided, type AttendOptions, type Mask } from '@ashlar/attention';
-import { tensor } from '@ashlar/tensor';
+import { tensor, type Tensor } from '@ashlar/tensor';
 
-export interface AttentionCase { readonly name: string; readonly mask: Mask; readonly options: AttendOptions }
+export interface AttentionCase {
+  readonly name: string;
+  readonly mask: Mask;
+  readonly options: AttendOptions;
+  /** What the options capture and training learns too. */
+  readonly learned?: readonly Tensor[];
+}
 
 const H = 4;
 export const heads = H;
@@ -18,6 +24,7 @@ export function attentionCases(windowKeys: number): AttentionCase[] {
     masked('causal, alibi', causal, { score: alibi(slopes) }),
     masked('causal, softcap', causal, { score: softcap(30) }),
     masked('causal, relativeBias', causal, { score: relativeBias(table) }),
+    { ...masked('causal, relativeBias that is learned', causal, { score: relativeBias(table) }), learned: [table] },
     masked('causal, sinks', causal, { sinks: tensor(new Float32Array(H)) }),
     masked('a mask of one\'s own', everyOther),
     masked(`slidingWindow(${windowKeys})`, slidingWindow(windowKeys)),

@@ -12,10 +12,10 @@ export interface AttentionBenchOptions extends DeviceOptions {
   readonly json?: boolean;
 }
 
-/** A row of the table; the speed is that of a score that counts, beside one of causal attention. */
-function row(time: AttentionTime, causal: AttentionTime): string {
-  const perScore = ({ trainingMs, visible, length }: AttentionTime): number => trainingMs / (visible * length ** 2);
-  return `| ${time.name} | ${(100 * time.visible).toFixed(1)} % | ${time.forwardMs.toFixed(1)} | ${time.trainingMs.toFixed(1)} | ${(time.trainingMs / causal.trainingMs).toFixed(2)} | ${(100 * perScore(causal) / perScore(time)).toFixed(0)} % | ${(time.bytes / 2 ** 20).toFixed(1)} |`;
+/** A row of the table; the speed is beside causal attention over as many scores that count. */
+function row({ name, visible, forwardMs, trainingMs, causal, bytes }: AttentionTime): string {
+  const percent = (part: number): string => `${(100 * part).toFixed(0)} %`;
+  return `| ${name} | ${(100 * visible).toFixed(1)} % | ${forwardMs.toFixed(1)} | ${trainingMs.toFixed(1)} | ${causal.length} | ${percent(causal.forwardMs / forwardMs)} | ${percent(causal.trainingMs / trainingMs)} | ${(bytes / 2 ** 20).toFixed(1)} |`;
 }
 
 /** Measures and prints. A case whose values are wrong ends the run with an error. */
@@ -30,8 +30,8 @@ export async function runAttention(options: AttentionBenchOptions): Promise<void
   process.stdout.write([
     `# Attention (${device.description})`, '', 'One sequence, 4 heads of width 32, f32; medians. Checked against the f64 interpreter before they are timed.',
     ...results.flatMap((times) => [
-      '', `${times[0]!.length} tokens`, '', '| scores | that count | forward ms | with gradients ms | time beside causal | speed a score that counts, beside causal | working memory MiB |', '|---|---|---|---|---|---|---|',
-      ...times.map((time) => row(time, times[0]!)),
+      '', `${times[0]!.length} tokens`, '', '| scores | that count | forward ms | with gradients ms | causal over as many: tokens | speed beside it, forward | with gradients | working memory MiB |', '|---|---|---|---|---|---|---|---|',
+      ...times.map(row),
     ]), '',
   ].join('\n'));
 }
