@@ -14,12 +14,10 @@ export interface FoundBenchmark {
   readonly file: string;
 }
 
-/** The files with benchmarks of a package (a folder with a package.json), or of all packages of a repository. */
+/** The files with benchmarks of a package, or of all packages of a repository. */
 export async function benchmarkFiles(folder: string): Promise<string[]> {
-  const inPackage = ['{bench,src}/**/*.bench.ts'];
-  const isPackage = existsSync(join(folder, 'package.json')) && !existsSync(join(folder, 'pnpm-workspace.yaml'));
-  const patterns = isPackage ? inPackage : inPackage.map((pattern) => `{packages,apps}/*/${pattern}`);
-  return (await glob(patterns, { cwd: folder, absolute: true, ignore: ['**/node_modules/**', '**/dist/**'] })).sort();
+  const inPackage = '{bench,src}/**/*.bench.ts';
+  return (await glob([inPackage, `{packages,apps}/*/${inPackage}`], { cwd: folder, absolute: true, ignore: ['**/node_modules/**', '**/dist/**'] })).sort();
 }
 
 let typescript = false;
