@@ -29,8 +29,12 @@ withDevice(program)
   .option('--rounds <n>', 'timed rounds of each case', wholeNumber(2), 9)
   .option('--round-ms <ms>', 'wanted length of a round', wholeNumber(1), 100)
   .option('--budget <seconds>', 'most time for the rounds of one case, two rounds excepted', wholeNumber(1), 20)
+  .option('--against <revision>', 'compare the built working tree with this revision, or with the built tree in a folder; without a suite: kernels and step')
+  .option('--pairs <n>', 'pairs of processes with --against', wholeNumber(6), 8)
+  .option('--threshold <percent>', 'smaller changes are none with --against', Number, 4)
   .option('--save [folder]', 'store each suite as JSON; without a folder, in results/')
   .action(async (what: string[], options) => {
+    if (options.against !== undefined) return (await import('./compare/command.js')).runAgainst(what, options);
     if (what.length === 0) program.help({ error: true });
     return (await import('./harness/command.js')).runBenchmarks(what, options);
   });

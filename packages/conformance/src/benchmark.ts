@@ -26,7 +26,7 @@ export interface Benchmark<P extends CaseParameters = CaseParameters> {
    */
   prepare(parameters: P, place: BenchmarkPlace): PreparedCase | Promise<PreparedCase>;
   /** What must hold of the figures, such as a bar or a fitted exponent; told of the cases that were timed. */
-  judge?(results: readonly TimedCase<P>[]): readonly Judgement[];
+  judge?(results: readonly TimedCase<P>[], kind: BenchmarkPlace['kind']): readonly Judgement[];
 }
 
 /** Where a benchmark runs. */

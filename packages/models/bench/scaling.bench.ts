@@ -5,9 +5,9 @@ import { trainingCase, vocabulary } from './training-case.js';
 /** The sizes at factor 1, and what grows. */
 const axes = {
   layers: { depth: 2, width: 128, batch: 8, context: 64 },
-  batch: { depth: 2, width: 128, batch: 4, context: 64 },
+  batch: { depth: 2, width: 128, batch: 16, context: 64 },
   context: { depth: 2, width: 128, batch: 1, context: 256 },
-  windowed: { depth: 2, width: 128, batch: 1, context: 256 },
+  windowed: { depth: 2, width: 128, batch: 1, context: 1024 },
   width: { depth: 2, width: 64, batch: 4, context: 64 },
 } as const;
 type Axis = keyof typeof axes;

@@ -4,6 +4,7 @@ import { casesOf, parseSettings } from './cases.js';
 import { choose, discover, repository, type FoundBenchmark } from './discover.js';
 import { describeMachine, revisionOf, type Machine } from './machine.js';
 import { measure, type BenchmarkResult } from './measure.js';
+import { progressLine } from './progress.js';
 import { allWell, renderReport, type SuiteReport } from './report.js';
 import { resultFile, storeResult } from './store.js';
 
@@ -33,15 +34,14 @@ export async function runBenchmarks(words: readonly string[], options: BenchOpti
     if (!found.some(({ benchmark }) => key in benchmark.parameters)) throw new Error(`--set ${key}: no benchmark chosen has this parameter; they have ${[...new Set(found.flatMap(({ benchmark }) => Object.keys(benchmark.parameters)))].join(', ')}`);
   }
   const orders = found.map((one) => ({ one, cases: casesOf(one.benchmark, settings) }));
-  const machine = describeMachine(), progress = process.stderr.isTTY === true;
+  const machine = describeMachine(), progress = progressLine();
   const results: BenchmarkResult[] = [];
   for (const { one, cases } of orders) {
     results.push(await measure(one, cases, {
-      device: options, rounds: options.rounds, roundMs: options.roundMs, warmUpMs, budgetMs: options.budget * 1000, timeoutMs: silenceMs,
-      ...(progress && { onProgress: (line: string) => process.stderr.write(`\r\x1b[K${line}`) }),
+      device: options, rounds: options.rounds, roundMs: options.roundMs, warmUpMs, budgetMs: options.budget * 1000, timeoutMs: silenceMs, onProgress: progress.show,
     }));
   }
-  if (progress) process.stderr.write('\r\x1b[K');
+  progress.clear();
   const reports = bySuite(results, options, machine);
   process.stdout.write(options.json ? `${JSON.stringify(reports, null, 2)}\n` : reports.map(renderReport).join('\n'));
   if (options.save !== undefined) for (const report of reports) storeResult(resultFile(report.suite, report.kind, machine, options.save === true ? undefined : options.save), report);

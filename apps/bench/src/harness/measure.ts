@@ -72,7 +72,7 @@ export async function measure({ benchmark, file }: FoundBenchmark, cases: readon
     const results = worker.cases.map((state, i): CaseResult => (state.status === 'ready'
       ? { status: 'timed', parameters: cases[i]!, ms: summarize(times[i]!), callsPerRound: plans[i]!.calls, work: state.work, figures: figures[i]! }
       : { status: state.status, parameters: cases[i]!, reason: state.reason }));
-    return { ...about, ...(device !== undefined && { device }), peakRssBytes, cases: results, judgements: judged(benchmark, results) };
+    return { ...about, ...(device !== undefined && { device }), peakRssBytes, cases: results, judgements: judged(benchmark, results, options.device.device) };
   } catch (error) {
     return { ...about, cases: cases.map((parameters) => ({ status: 'failed', parameters, reason: failure(error) })), judgements: [] };
   } finally {
@@ -80,8 +80,8 @@ export async function measure({ benchmark, file }: FoundBenchmark, cases: readon
   }
 }
 
-function judged(benchmark: FoundBenchmark['benchmark'], results: readonly CaseResult[]): readonly Judgement[] {
+function judged(benchmark: FoundBenchmark['benchmark'], results: readonly CaseResult[], kind: DeviceOptions['device']): readonly Judgement[] {
   if (!benchmark.judge) return [];
   const timed = results.flatMap((result) => (result.status === 'timed' ? [{ parameters: result.parameters, ms: result.ms.median, work: result.work, figures: result.figures }] : []));
-  return timed.length === 0 ? [] : benchmark.judge(timed);
+  return timed.length === 0 ? [] : benchmark.judge(timed, kind);
 }

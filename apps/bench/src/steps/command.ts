@@ -4,6 +4,7 @@ import { checkDeviceOptions, type DeviceOptions } from '../own/device-options.js
 import { ownEntrant } from '../own/entrant.js';
 import { race } from '../race/race.js';
 import { describeMachine } from '../harness/machine.js';
+import { progressLine } from '../harness/progress.js';
 import { resultFile, storeResult } from '../harness/store.js';
 import { stepNamed, type StepName } from './definition.js';
 import { renderRace, reportRace } from './report.js';
@@ -30,12 +31,12 @@ export async function runRace(stepName: StepName, options: RaceCommandOptions): 
   if (options.onlyPeers && peers.length === 0) throw new Error('--only-peers leaves nobody to run: name some with --peers');
   const entrants = options.onlyPeers ? peers : [ownEntrant(step.name, options), ...peers];
 
-  const progress = process.stderr.isTTY === true;
+  const progress = progressLine();
   const outcomes = await race(step.name, entrants, {
     rounds: options.rounds, roundMs: options.roundMs, budgetMs: options.budget * 1000, timeoutMs: silenceMs,
-    ...(progress && { onProgress: (line: string) => process.stderr.write(`\r\x1b[K${line}`) }),
+    onProgress: progress.show,
   });
-  if (progress) process.stderr.write('\r\x1b[K');
+  progress.clear();
 
   const report = reportRace(step, options.device, outcomes, machine);
   process.stdout.write(`${options.json ? JSON.stringify(report, null, 2) : renderRace(report)}\n`);
