@@ -1,4 +1,5 @@
 import { build, type Decoder, type DecoderConfigInput, type Encoder, type EncoderConfigInput, type EncoderDecoder, type EncoderDecoderConfigInput, type ModelType } from '@ashlar/models';
+import type { Tokenizer } from '@ashlar/text';
 import { HuggingFaceConfigError } from './config-keys.js';
 import { readHuggingFaceConfig, writeHuggingFaceConfig, type SpecialTokens } from './hugging-face-config.js';
 import type { HostTensor } from './safetensors-format.js';
@@ -44,8 +45,13 @@ export function modelFromHuggingFace<Type extends ModelType = ModelType>(json: u
   return { modelType: family.modelType, family: family.name, config, model, specialTokens, unused } as unknown as HuggingFaceModel<Type>;
 }
 
-/** What is written: a model with the config that it was built from. */
-export type WritableModel = Pick<PretrainedModel, 'config' | 'model'> & { readonly specialTokens?: SpecialTokens | undefined };
+/** What is written: a model with the config that it was built from, and what belongs to it. */
+export type WritableModel = Pick<PretrainedModel, 'config' | 'model'> & { readonly specialTokens?: SpecialTokens | undefined; readonly tokenizer?: Tokenizer | undefined };
+
+/** @throws {HuggingFaceConfigError} where a tokenizer has tokens that the model does not know. */
+export function checkTokenizer(tokenizer: Tokenizer, { vocabulary }: { readonly vocabulary: number }): void {
+  if (tokenizer.vocabularySize > vocabulary) throw new HuggingFaceConfigError(`the tokenizer has ${tokenizer.vocabularySize} tokens, and the model knows ${vocabulary}: they do not belong together`);
+}
 
 /** A model as Hugging Face's files hold it. */
 export interface HuggingFaceFiles {
@@ -55,14 +61,21 @@ export interface HuggingFaceFiles {
 }
 
 /**
- * The config.json and the tensors, f32, of a model.
+ * The config.json and the tensors, f32, of a model. Special tokens are, where they are not given, the tokenizer's.
  *
  * @param options.family The `model_type`; default: the first that has the model.
  * @throws {HuggingFaceConfigError} where no family has it, with what each lacks.
  */
-export async function huggingFaceFiles({ config, model, specialTokens = {} }: WritableModel, { family: wanted }: { readonly family?: string | undefined } = {}): Promise<HuggingFaceFiles> {
+export async function huggingFaceFiles({ config, model, tokenizer, specialTokens = specialTokensOf(tokenizer) }: WritableModel, { family: wanted }: { readonly family?: string | undefined } = {}): Promise<HuggingFaceFiles> {
+  if (tokenizer) checkTokenizer(tokenizer, model);
   const parameters = model.namedParameters(), { family, json } = writeHuggingFaceConfig(config, parameters, { specialTokens, ...(wanted === undefined ? {} : { family: wanted }) });
   const values = new Map<string, Float32Array>();
   for (const [name, parameter] of parameters) values.set(name, await parameter.read() as Float32Array);
   return { family: family.name, json, tensors: storedTensors(family.table(config), parameters, values) };
+}
+
+/** What a tokenizer knows of special tokens. */
+function specialTokensOf(tokenizer: Tokenizer | undefined): SpecialTokens {
+  const { begin, end } = tokenizer ?? {};
+  return { ...(begin === undefined ? {} : { begin }), ...(end === undefined ? {} : { end: end.length === 1 ? end[0]! : end }) };
 }

@@ -1,9 +1,11 @@
-import { mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ModelType } from '@ashlar/models';
+import { huggingFaceForm, huggingFaceTokenizer, type Tokenizer } from '@ashlar/text';
 import { FileWriteError, replaceFile } from '@ashlar/text/node';
 import { HuggingFaceConfigError } from '../config-keys.js';
 import { storedAs, type FloatStorage } from '../float-storage.js';
+import type { SpecialTokens } from '../hugging-face-config.js';
 import { huggingFaceFiles, modelFromHuggingFace, type HuggingFaceModel, type LoadOptions, type WritableModel } from '../pretrained-model.js';
 import { type WritableTensor } from '../safetensors-format.js';
 import { readJsonFile } from './json-file.js';
@@ -22,6 +24,24 @@ export function loadHuggingFace<Type extends ModelType = ModelType>(folder: stri
   return modelFromHuggingFace(json, files, { modelType, source: path });
 }
 
+/**
+ * The tokenizer of a Hugging Face folder: `tokenizer.json`, with `tokenizer_config.json` where it is there; undefined where
+ * the folder has none.
+ * @param specialTokens Those of the model, which `loadHuggingFace` gives.
+ * @throws HuggingFaceConfigError
+ */
+export function loadHuggingFaceTokenizer(folder: string, { begin, end }: SpecialTokens = {}): Tokenizer | undefined {
+  const path = join(folder, 'tokenizer.json'), configPath = join(folder, 'tokenizer_config.json');
+  if (!existsSync(path)) return undefined;
+  const about = { ...(begin === undefined ? {} : { begin }), ...(end === undefined ? {} : { end: typeof end === 'number' ? [end] : end }) };
+  const tokenizer = readJsonFile(path) as object, config = existsSync(configPath) ? readJsonFile(configPath) as object : undefined;
+  try {
+    return huggingFaceTokenizer({ tokenizer, ...(config ? { config } : {}), ...about });
+  } catch (error) {
+    throw new HuggingFaceConfigError(`${path}: ${(error as Error).message}`);
+  }
+}
+
 export interface SaveHuggingFaceOptions {
   /** The `model_type`; default: the first family that has the model. */
   readonly family?: string;
@@ -32,7 +52,8 @@ export interface SaveHuggingFaceOptions {
 }
 
 /**
- * Writes a model as a folder that Hugging Face's libraries load. Makes the folder, which must be empty.
+ * Writes a model, and its tokenizer where it is given, as a folder that Hugging Face's libraries load. Makes the folder,
+ * which must be empty.
  * @throws HuggingFaceConfigError where no family has the model or the folder is in use, SafetensorsError, FileWriteError
  */
 export async function saveHuggingFace(folder: string, model: WritableModel, { family, storage = 'f32', partBytes = 5e9 }: SaveHuggingFaceOptions = {}): Promise<void> {
@@ -47,6 +68,11 @@ export async function saveHuggingFace(folder: string, model: WritableModel, { fa
       metadata: { total_size: [...stored.values()].reduce((sum, tensor) => sum + bytesOf(tensor), 0) },
       weight_map: Object.fromEntries(parts.flatMap((part, number) => [...part.keys()].map((name) => [name, nameOf(number)]))),
     });
+  }
+  if (model.tokenizer) {
+    const { tokenizer, config } = huggingFaceForm(model.tokenizer);
+    writeJson(join(folder, 'tokenizer.json'), tokenizer);
+    writeJson(join(folder, 'tokenizer_config.json'), config);
   }
   writeJson(join(folder, 'config.json'), { ...json, torch_dtype: { f32: 'float32', f16: 'float16', bf16: 'bfloat16' }[storage] });
 }

@@ -1,5 +1,5 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { HuggingFaceConfigError } from '../config-keys.js';
+import { openFileSource } from './file-source.js';
 
 /** A tokenizer.json with its merges takes some 30 MB. */
 const largestFile = 2 ** 28;
@@ -20,23 +20,11 @@ export function readJsonFile(path: string): unknown {
 }
 
 function readText(path: string): string {
-  let descriptor: number;
-  try {
-    descriptor = openSync(path, 'r');
-  } catch (error) {
-    throw new HuggingFaceConfigError(`${path}: ${(error as { code?: string }).code === 'ENOENT' ? 'there is no such file' : (error as Error).message}`);
-  }
-  try {
-    const status = fstatSync(descriptor);
-    if (!status.isFile()) throw new HuggingFaceConfigError(`${path}: it is no regular file`);
-    if (status.size > largestFile) throw new HuggingFaceConfigError(`${path}: at most ${largestFile} bytes are read, it has ${status.size}`);
-    const bytes = new Uint8Array(status.size);
-    let done = 0;
-    for (let size = -1; done < bytes.length && size !== 0; done += size) size = readSync(descriptor, bytes, done, bytes.length - done, done);
-    return new TextDecoder().decode(bytes.subarray(0, done));
-  } finally {
-    closeSync(descriptor);
-  }
+  using source = openFileSource(path, (problem) => new HuggingFaceConfigError(`${path}: ${problem}`));
+  if (source.bytes > largestFile) throw new HuggingFaceConfigError(`${path}: at most ${largestFile} bytes are read, it has ${source.bytes}`);
+  const bytes = new Uint8Array(source.bytes);
+  source.read(0, bytes);
+  return new TextDecoder().decode(bytes);
 }
 
 /** How deep brackets stand in each other, strings left out. */
