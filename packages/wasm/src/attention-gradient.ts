@@ -5,7 +5,7 @@
 import type { FusedKernel, View } from '@ashlar/tensor';
 import { accessLane, add, call, fillBytes, forRange, get, int, load, minimum, mul, multiplyAdd, named, op, scaled, set, splat, store, sub, when, whileBelow } from './code.js';
 import type { Code, Local, Segment } from './encoder.js';
-import { attentionMods, attentionShape, block, clamp, eachBlock, firstKey, greater, keysUpTo, localOf, maskOf, modSlots, scoreRow, scores, servesAttention, strip, trimColumns, viewAddress, viewBytes } from './attention-rows.js';
+import { attentionMods, attentionShape, block, clamp, eachBlock, firstKey, greater, keysUpTo, localOf, maskOf, modSlots, scoreRow, scores, servesAttention, strip, stripHeight, trimColumns, viewAddress, viewBytes } from './attention-rows.js';
 import { writeRow } from './attention.js';
 import { Emitter } from './emitter.js';
 import type { EmitContext, WasmKernel } from './fused.js';
@@ -23,15 +23,18 @@ export const attentionGradientKernel: WasmKernel = {
   when: servesAttention,
   scratch: (request) => {
     const { B, H, T, D } = attentionShape(request.inputs);
-    return [...(request.outputs[0]!.dtype === 'f16' ? [4 * B * H * T * D] : []), ...tableScratch(request)];
+    return [4 * B * H * roomOfRows(T), ...(request.outputs[0]!.dtype === 'f16' ? [4 * B * H * T * D] : []), ...tableScratch(request)];
   },
   slots: (kernel) => modSlots(kernel.attributes),
   emit: emitGradient,
-  finish: (kernel) => finishTables(kernel, queryScratch(kernel)),
+  finish: (kernel) => finishTables(kernel, ownScratch(kernel)),
 };
 
-/** Scratch slots before those of the tables. */
-const queryScratch = ({ outputs }: FusedKernel): number => (outputs[0]!.slot.dtype === 'f16' ? 1 : 0);
+/** Numbers of a row each, in whole vectors. */
+const roomOfRows = (T: number): number => Math.ceil(T / 4) * 4;
+
+/** Scratch slots before those of the tables: Σ o dO of each row, and f32 gradients of queries in halves. */
+const ownScratch = ({ outputs }: FusedKernel): number => (outputs[0]!.slot.dtype === 'f16' ? 2 : 1);
 
 function emitGradient(context: EmitContext): void {
   const { module, f, kernel, threads, thread, scratch } = context;
@@ -58,14 +61,16 @@ function emitGradient(context: EmitContext): void {
   const area = (bytes: number): Code => { const at = next; next += bytes; return named(f, 'i32', f.body, add(scratch, int(at))); };
   const [keysDeep, valuesDeep, queryRows, upstreamRows] = [0, 1, 2, 3].map(() => area(4 * block * D)) as [Code, Code, Code, Code];
   const [keysWide, queriesWide, upstreamWide, outputRows, dkBlock, dvBlock] = [0, 1, 2, 3, 4, 5].map(() => area(4 * block * wide)) as [Code, Code, Code, Code, Code, Code];
-  const dqBlock = outputRows; // its panels are read before the strip's first gradient is written
-  const weights = area(block * scoreRow), slopes = area(block * scoreRow), deltas = area(4 * block);
+  const dqBlock = outputRows; // its panels are read before the first gradient is written
+  const weights = area(block * scoreRow), slopes = area(block * scoreRow);
+  /** Where the Σ o dO of a head's rows begin. */
+  const deltasOf = (batch: Code, head: Code): Code => add(context.address(kernel.scratch[0]!), mul(add(mul(batch, int(H)), head), int(4 * roomOfRows(T))));
   const half = dq.slot.dtype === 'f16';
-  const dqBase = half ? context.address(kernel.scratch[0]!) : context.address(dq.slot);
+  const dqBase = half ? context.address(kernel.scratch[1]!) : context.address(dq.slot);
   /** f32 row of the query gradient. */
   const dqLine = (batch: Code, query: Code, head: Code): Code => add(dqBase, mul(add(mul(add(mul(batch, int(T)), query), int(H)), head), int(4 * D)));
 
-  const sums = new TableSums(e, kernel, kernel.scratch.slice(queryScratch(kernel)).map((slot) => context.address(slot)), mods.tables);
+  const sums = new TableSums(e, kernel, kernel.scratch.slice(ownScratch(kernel)).map((slot) => context.address(slot)), mods.tables);
 
   const unit = f.local('i32');
   const unitBody = e.scope(() => {
@@ -76,6 +81,11 @@ function emitGradient(context: EmitContext): void {
     const firstHead = number(mul(get(keyHead), int(perKey)));
     e.push(forRange(query, int(0), int(T), int(1), fillBytes(dqLine(get(batch), get(query), firstHead), int(0), int(4 * D * perKey))));
     sums.clear(get(unit), get(batch), get(keyHead), (address, bytes) => fillBytes(address, int(0), int(bytes)));
+    const each = e.scope(() => {
+      const head = number(add(firstHead, get(member)));
+      eachBlock(e, 1, int(T), (top, rows) => { rowDots(head, top, rows); });
+    });
+    e.push(forRange(member, int(0), int(perKey), int(1), each));
     eachBlock(e, step, int(S), (start, count) => {
       if (step > 1) { const place = f.local('i32'); e.push(set(place, start)); e.bind(firstKey, place); }
       keyBlock(start, count);
@@ -122,36 +132,38 @@ function emitGradient(context: EmitContext): void {
     }
 
     function queryBlock(start: Code, count: Code, keyPanels: Code, head: Local, top: Code, rows: Code, mixed: Code): void {
-      const [qPlace, gPlace, oPlace] = [viewAddress(context.address(q.slot), q, [get(batch), get(head), top]), viewAddress(context.address(dO.slot), dO, [get(batch), top, get(head)]), viewAddress(context.address(o.slot), o, [get(batch), top, get(head)])].map(number) as [Code, Code, Code];
+      const [qPlace, gPlace] = [viewAddress(context.address(q.slot), q, [get(batch), get(head), top]), viewAddress(context.address(dO.slot), dO, [get(batch), top, get(head)])].map(number) as [Code, Code];
+      const deltas = number(deltasOf(get(batch), get(head)));
       e.push(call(packRows(q, 2), queryRows, qPlace, stride(q, 2), stride(q, 3), rows, int(D)));
       e.push(call(packRows(dO, 1), upstreamRows, gPlace, stride(dO, 1), stride(dO, 3), rows, int(D)));
-      e.push(call(packRows(o, 1), outputRows, oPlace, stride(o, 1), stride(o, 3), rows, int(D)));
       e.push(call(packWide(q, 2), queriesWide, qPlace, stride(q, 3), stride(q, 2), int(D), rows));
       e.push(call(packWide(dO, 1), upstreamWide, gPlace, stride(dO, 3), stride(dO, 1), int(D), rows));
-      rowDots(rows);
       const from = f.local('i32'), low = f.local('i32'), high = f.local('i32');
-      // bit 4 c + r: the strip of rows r has scores that may count in the strip of columns c
+      const seenBy = (row: Code): Code => (causal ? clamp(keysUpTo(mods, add(placeOf(top, row), int(S - T)), start), int(0), count) : count);
+      const height = number(stripHeight(mixed, seenBy(int(0)), count));
+      // bit 8 c + r: the eight rows from 8 r on have scores that may count in the sixteen columns from 16 c on
       const touched = f.local('i32');
       e.push(set(touched, int(0)));
       const stripBody = e.scope(() => {
-        const to = number(minimum(add(get(from), int(strip)), rows));
-        const seenBy = (row: Code): Code => (causal ? clamp(keysUpTo(mods, add(placeOf(top, row), int(S - T)), start), int(0), count) : count);
+        const to = number(minimum(add(get(from), height), rows));
         const visible = number(seenBy(sub(to, int(1))));
         trimColumns(e, mods, { batch: get(batch), head: get(head), top: number(placeOf(top, get(from))), rows: number(sub(to, get(from))), start }, visible, mixed, low, high);
         const offset = number(mul(get(from), int(scoreRow)));
         const inside = e.scope(() => {
           const stripPanels = number(op('i32.shr_u', add(sub(to, get(from)), int(3)), int(2)));
           const columnPanels = number(op('i32.shr_u', add(sub(get(high), get(low)), int(7)), int(3)));
-          const bits = number(sub(op('i32.shl', int(1), op('i32.shr_u', add(get(high), int(strip - 1)), int(4))), op('i32.shl', int(1), op('i32.shr_u', get(low), int(4)))));
-          const apart = [0, 1, 2, 3].map((c) => op('i32.shl', op('i32.and', bits, int(1 << c)), int(3 * c))).reduce((x, y) => op('i32.or', x, y));
-          e.push(set(touched, op('i32.or', get(touched), op('i32.shl', apart, op('i32.shr_u', get(from), int(4))))));
+          // a byte for each strip of columns from `low` to `high`, with the strip's rows in it
+          const bytes = (column: Code): Code => op('select', int(-1), sub(op('i32.shl', int(1), scaled(column, 8)), int(1)), op('i32.eq', column, int(4)));
+          const columns = op('i32.xor', bytes(op('i32.shr_u', add(get(high), int(strip - 1)), int(4))), bytes(op('i32.shr_u', get(low), int(4))));
+          const strips = op('i32.shl', op('select', int(0x03030303), int(0x01010101), op('i32.eq', height, int(strip))), op('i32.shr_u', get(from), int(3)));
+          e.push(set(touched, op('i32.or', get(touched), op('i32.and', columns, strips))));
           const place = number(add(offset, scaled(get(low), 4)));
           for (const [left, right, target] of [[queryRows, keysDeep, weights], [upstreamRows, valuesDeep, slopes]] as const) {
             e.push(call(scoreTiles, add(left, mul(get(from), int(4 * D))), add(right, mul(get(low), int(4 * D))), add(target, place), int(scoreRow), stripPanels, columnPanels, int(D), int(16 * D), int(32 * D), int(0)));
           }
           const row = f.local('i32');
           const eachRow = (checked: boolean): Segment => {
-            const body = e.scope(() => { gradientRow(row, start, get(low), get(high), columnPanels, head, top, checked); });
+            const body = e.scope(() => { gradientRow(row, start, get(low), get(high), columnPanels, head, top, deltas, checked); });
             return [forRange(row, get(from), to, int(1), body)];
           };
           // whether every score of a whole block counts
@@ -163,13 +175,13 @@ function emitGradient(context: EmitContext): void {
         const bytes = mul(sub(to, get(from)), int(scoreRow));
         e.push(when(op('i32.lt_s', get(low), get(high)), inside, [weights, slopes].map((area) => fillBytes(add(area, offset), int(0), bytes))));
       });
-      e.push(forRange(from, int(0), rows, int(strip), stripBody));
+      e.push(forRange(from, int(0), rows, height, stripBody));
       const column = f.local('i32');
       const columnBody = e.scope(() => {
-        const strips = number(op('i32.and', op('i32.shr_u', get(touched), scaled(op('i32.shr_u', get(column), int(4)), 4)), int(15)));
+        const strips = number(op('i32.and', op('i32.shr_u', get(touched), scaled(op('i32.shr_u', get(column), int(4)), 8)), int(255)));
         const inside = e.scope(() => {
-          const row = number(scaled(op('i32.ctz', strips), strip));
-          const length = number(sub(minimum(rows, sub(int(32 * strip), scaled(op('i32.clz', strips), strip))), row));
+          const row = number(scaled(op('i32.ctz', strips), 8));
+          const length = number(sub(minimum(rows, sub(int(32 * 8), scaled(op('i32.clz', strips), 8))), row));
           const panels = number(minimum(int(strip / 4), sub(keyPanels, op('i32.shr_u', get(column), int(2)))));
           const offset = number(add(mul(row, int(scoreRow)), scaled(get(column), 4)));
           for (const [left, right, target] of [[weights, upstreamWide, dvBlock], [slopes, queriesWide, dkBlock]] as const) {
@@ -181,14 +193,19 @@ function emitGradient(context: EmitContext): void {
       e.push(forRange(column, int(0), count, int(strip), columnBody));
     }
 
-    /** deltas[row] = Σ_d o · dO, four rows at a time from the packed panels. */
-    function rowDots(rows: Code): void {
+    /** Σ_d o · dO of a block's rows, four rows at a time from packed panels. */
+    function rowDots(head: Code, top: Code, rows: Code): void {
+      for (const [view, panels] of [[o, outputRows], [dO, upstreamRows]] as const) {
+        const along = (axis: number): Code => int(view.strides[axis]! * viewBytes(view));
+        e.push(call(packRows(view, 1), panels, viewAddress(context.address(view.slot), view, [get(batch), top, head]), along(1), along(3), rows, int(D)));
+      }
+      const deltas = number(add(deltasOf(get(batch), head), scaled(top, 4)));
       const panel = f.local('i32'), at = f.local('i32'), sum = f.local('v128'), end = f.local('i32');
       const inner: Segment = [set(sum, multiplyAdd(f, load('v128.load', add(outputRows, get(at))), load('v128.load', add(upstreamRows, get(at))), get(sum)))];
       e.push(forRange(panel, int(0), rows, int(4), [
         set(sum, splat(f, 0)), set(at, mul(get(panel), int(4 * D))), set(end, add(get(at), int(16 * D))),
         whileBelow(at, get(end), int(16), inner),
-        store('v128.store', add(deltas, mul(get(panel), int(4))), get(sum)),
+        store('v128.store', add(deltas, scaled(get(panel), 4)), get(sum)),
       ]));
     }
 
@@ -196,7 +213,7 @@ function emitGradient(context: EmitContext): void {
      * Turns a row of products into weights p = exp(score − lse) and slopes p · (dO·v − delta) · scale · ∂score; 0 where
      * not visible, if that is to be checked, and in the columns that are left out.
      */
-    function gradientRow(row: Local, start: Code, low: Code, visible: Code, columnPanels: Code, head: Local, top: Code, checked: boolean): void {
+    function gradientRow(row: Local, start: Code, low: Code, visible: Code, columnPanels: Code, head: Local, top: Code, deltas: Code, checked: boolean): void {
       const position = f.local('i32');
       e.push(set(position, placeOf(top, get(row))));
       e.bind(2, position);
@@ -205,7 +222,7 @@ function emitGradient(context: EmitContext): void {
       const stop = number(step === 1 ? minimum(int(S), add(origin, end)) : end);
       const rows = [weights, slopes].map((at) => number(add(at, mul(get(row), int(scoreRow))))), lines = rows.map((at) => number(sub(at, mul(origin, int(4))))) as [Code, Code];
       const logSum = named(f, 'v128', e.segment, load('v128.load32_splat', viewAddress(context.address(lse.slot), lse, [get(batch), get(head), get(position)])));
-      const delta = named(f, 'v128', e.segment, load('v128.load32_splat', add(deltas, mul(get(row), int(4)))));
+      const delta = named(f, 'v128', e.segment, load('v128.load32_splat', add(deltas, scaled(get(position), 4))));
       sums.addRow((addTerms) => {
         vectorLoop(e, 3, step === 1 ? S : block, 1, () => {
           const at = lines.map((line) => number(add(line, e.vectorOffset()))) as [Code, Code];

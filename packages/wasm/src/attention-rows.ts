@@ -12,7 +12,7 @@ import type { Node, NormalIndex } from './normal.js';
 
 /** Queries and keys of a block. */
 export const block = 64;
-/** Rows that share one product, and its limit of visible keys. */
+/** Most rows that share one product, and its limits of visible keys; half as many where a block is not wholly visible. */
 export const strip = 16;
 /** Bytes of a row of scores. */
 export const scoreRow = 4 * block;
@@ -213,6 +213,9 @@ export function maskOf(e: Emitter, mods: AttentionMods, { batch, head, top, rows
   const alone = (value: Code): Interval => ({ low: value, high: value, step: 0 });
   return possibilities(f, segment, mods.placedMask, [alone(batch), alone(head), places(top, rows), places(start, columns)], e.slots);
 }
+
+/** How many rows share a product, in a block whose first row sees `seen` of `count` keys: its limits are drawn closer where not all scores count. */
+export const stripHeight = (mixed: Code, seen: Code, count: Code): Code => op('select', int(strip), int(strip / 2), op('i32.and', op('i32.eqz', mixed), op('i32.eq', seen, count)));
 
 /**
  * The columns of a strip that its mask leaves: `low` and `high` become the first and the end of the panels of eight, up

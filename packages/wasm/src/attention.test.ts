@@ -172,11 +172,12 @@ describe.each(variants)('threads $threads, relaxed SIMD $relaxedSimd', (options)
     const outs = [output(0, dtype, B * T * H * D), output(1, dtype, B * S * G * D), output(2, dtype, B * S * G * D)];
     const bytes = dtype === 'f16' ? 2 : 4, aligned = (n: number): number => Math.ceil(n / 256) * 256;
     const o = slot(dtype, B * T * H * D, { kind: 'work', offset: 0 }), lse = slot('f32', B * H * T, { kind: 'work', offset: aligned(B * T * H * D * bytes) });
-    const scratch = slot('u32', B * T * H * D, { kind: 'work', offset: aligned(B * T * H * D * bytes) + aligned(B * H * T * 4) });
+    const deltas = slot('u32', B * H * (T + 3), { kind: 'work', offset: aligned(B * T * H * D * bytes) + aligned(B * H * T * 4) });
+    const scratch = slot('u32', B * T * H * D, { kind: 'work', offset: aligned(B * T * H * D * bytes) + aligned(B * H * T * 4) + aligned(4 * B * H * (T + 3)) });
     const views = [view(q, [B, H, T, D]), view(k, [B, G, S, D]), view(v, [B, G, S, D])];
     const first = kernelOf('attention', views, [view(o, [B, T, H, D]), view(lse, [B, H, T])], { scale, causal, ...attributes });
-    const second = kernelOf('attentionGrad', [...views, view(o, [B, T, H, D]), view(lse, [B, H, T]), view(g, [B, T, H, D])], [view(outs[0]!, [B, T, H, D]), view(outs[1]!, [B, S, G, D]), view(outs[2]!, [B, S, G, D])], { scale, causal, ...attributes }, dtype === 'f16' ? [scratch] : []);
-    const got = await runOnce(device, plan([first, second], { inputs: [q, k, v, g], outputs: outs, workBytes: aligned(B * T * H * D * bytes) + aligned(B * H * T * 4) + aligned(4 * B * T * H * D) }), [x.host, y.host, z.host, w.host]);
+    const second = kernelOf('attentionGrad', [...views, view(o, [B, T, H, D]), view(lse, [B, H, T]), view(g, [B, T, H, D])], [view(outs[0]!, [B, T, H, D]), view(outs[1]!, [B, S, G, D]), view(outs[2]!, [B, S, G, D])], { scale, causal, ...attributes }, dtype === 'f16' ? [deltas, scratch] : [deltas]);
+    const got = await runOnce(device, plan([first, second], { inputs: [q, k, v, g], outputs: outs, workBytes: aligned(B * T * H * D * bytes) + aligned(B * H * T * 4) + aligned(4 * B * H * (T + 3)) + aligned(4 * B * T * H * D) }), [x.host, y.host, z.host, w.host]);
     return { got, expected: gradients(c, scale, x.numbers, y.numbers, z.numbers, w.numbers, mods), scale, x, y, z, w };
   }
 

@@ -1,11 +1,11 @@
 /**
  * Streaming softmax attention (Dao et al. 2022, arXiv 2205.14135): blocks of 64 queries × 64 keys, a running maximum and
- * sum a row, never a T × S matrix. Blocks above the diagonal are skipped, and strips of 16 rows stop at the diagonal.
+ * sum a row, never a T × S matrix. Blocks above the diagonal are skipped, and strips of rows stop at the diagonal.
  */
 import type { View } from '@ashlar/tensor';
 import { accessLane, add, call, fillBytes, forRange, get, int, load, minimum, mul, named, op, scaled, set, splat, store, sub, when, whileBelow } from './code.js';
 import type { Code, Local, Segment } from './encoder.js';
-import { attentionMods, attentionShape, block, clamp, eachBlock, firstKey, keysUpTo, localOf, maskOf, modSlots, scoreRow, scores, servesAttention, strip, trimColumns, viewAddress, viewBytes } from './attention-rows.js';
+import { attentionMods, attentionShape, block, clamp, eachBlock, firstKey, keysUpTo, localOf, maskOf, modSlots, scoreRow, scores, servesAttention, stripHeight, trimColumns, viewAddress, viewBytes } from './attention-rows.js';
 import { Emitter } from './emitter.js';
 import { addValuesFunction, keyDotsFunction } from './few-queries.js';
 import type { EmitContext, WasmKernel } from './fused.js';
@@ -88,9 +88,10 @@ function emitAttention(context: EmitContext): void {
       e.push(call(packK, keys, viewAddress(context.address(k.slot), k, [get(batch), keyHead, start]), int(step * k.strides[2]! * viewBytes(k)), int(k.strides[3]! * viewBytes(k)), count, int(D)));
       e.push(call(packV, values, viewAddress(context.address(v.slot), v, [get(batch), keyHead, start]), int(v.strides[3]! * viewBytes(v)), int(step * v.strides[2]! * viewBytes(v)), int(D), count));
       const from = f.local('i32'), low = f.local('i32'), high = f.local('i32');
+      const seenBy = (row: Code): Code => (causal ? clamp(keysUpTo(mods, add(placeOf(row), int(S - T)), start), int(0), count) : count);
+      const height = number(stripHeight(mixed, seenBy(int(0)), count));
       const stripBody = e.scope(() => {
-        const to = number(minimum(add(get(from), int(strip)), rows));
-        const seenBy = (row: Code): Code => (causal ? clamp(keysUpTo(mods, add(placeOf(row), int(S - T)), start), int(0), count) : count);
+        const to = number(minimum(add(get(from), height), rows));
         const visible = number(seenBy(sub(to, int(1))));
         trimColumns(e, mods, { batch: get(batch), head: get(head), top: number(placeOf(get(from))), rows: number(sub(to, get(from))), start }, visible, mixed, low, high);
         const inside = e.scope(() => {
@@ -111,7 +112,7 @@ function emitAttention(context: EmitContext): void {
         });
         e.push(when(op('i32.lt_s', get(low), get(high)), inside));
       });
-      e.push(forRange(from, int(0), rows, int(strip), stripBody));
+      e.push(forRange(from, int(0), rows, height, stripBody));
     }
 
     function fewQueries(start: Code, count: Code): void {
