@@ -1,6 +1,6 @@
 /** Times of attention, forward and with its gradients, in turns; a case whose values are wrong gets none. */
 import { attend, causal } from '@ashlar/attention';
-import { Variable, arange, gradients, jit, read, stack, tensor, type Device, type Tensor } from '@ashlar/tensor';
+import { Variable, arange, concat, gradients, jit, read, tensor, type Device, type Tensor } from '@ashlar/tensor';
 import { reference } from '@ashlar/tensor/reference';
 import { heads, type AttentionCase } from './cases.js';
 
@@ -50,12 +50,13 @@ async function visibleShare(device: Device, { mask }: AttentionCase, T: number):
 
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
-/** One attention, ready to be timed. Its operands stay on the device and its results are summed there: little is copied. */
+/** One attention, ready to be timed. Its operands stay on the device, and of its results one number each is read. */
 function timed(device: Device, one: AttentionCase, length: number) {
   const operands = [1, 2, 3].map((seed) => new Variable([1, heads, length, headWidth], 'f32', numbers(seed, length))), given = (): [Tensor, Tensor, Tensor] => operands.map((operand) => read(operand)) as [Tensor, Tensor, Tensor];
-  const forward = jit(() => attend(...given(), one.options).square().sum(), { device });
-  const train = jit(() => { const { o, slopes } = training(one)(...given()); return stack([o, ...slopes].map((result) => result.square().sum())); }, { device });
-  return { runs: [async () => forward().item(), async () => train().data()] as const, times: [[], []] as [number[], number[]], bytes: () => train.plan?.workBytes ?? 0 };
+  const first = (result: Tensor): Tensor => result.reshape([-1]).slice([0, 1]);
+  const forward = jit(() => first(attend(...given(), one.options)), { device });
+  const train = jit(() => { const { o, slopes } = training(one)(...given()); return concat([o, ...slopes].map(first), 0); }, { device });
+  return { runs: [async () => forward().data(), async () => train().data()] as const, times: [[], []] as [number[], number[]], bytes: () => train.plan?.workBytes ?? 0 };
 }
 
 /** Each case at one length, `rounds` times in turns, beside causal attention over as many scores. */
