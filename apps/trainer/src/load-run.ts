@@ -3,7 +3,7 @@ import { readSafetensorsFile } from '@ashlar/hub/node';
 import type { Decoder } from '@ashlar/models';
 import { tokenizerFromJSON, type Tokenizer } from '@ashlar/text';
 import type { StoredTensor } from '@ashlar/train';
-import { resolveConfig, type ResolvedConfig } from './config/resolve.js';
+import { resolveRunConfig, type RunConfig } from './config/run-config.js';
 import { exitCodes, Failure } from './failure.js';
 import { readJson, runFolder, type RunFolder } from './run-folder.js';
 import { buildModel } from './training/materials.js';
@@ -11,7 +11,7 @@ import { buildModel } from './training/materials.js';
 /** A trained model with what belongs to it. */
 export interface LoadedRun {
   readonly run: RunFolder;
-  readonly config: ResolvedConfig;
+  readonly config: RunConfig;
   readonly model: Decoder;
   /** T: the longest text that it was made for. */
   readonly context: number;
@@ -19,6 +19,9 @@ export interface LoadedRun {
   /** Worth telling: that the weights are those of a checkpoint. */
   readonly notes: readonly string[];
 }
+
+/** Of a model that has no longest text, and was trained elsewhere. */
+const defaultContext = 1024;
 
 /**
  * Reads a run: `model.safetensors`, or where the run is not finished the newest whole checkpoint.
@@ -28,8 +31,7 @@ export interface LoadedRun {
 export function loadRun(path: string): LoadedRun {
   if (!existsSync(path)) throw new Failure(exitCodes.data, `--run ${path}: there is no such folder`);
   const run = runFolder(path);
-  const config = resolveConfig(readJson(run.config) as Readonly<Record<string, unknown>>, { set: [] }, run.config);
-  const model = buildModel(config);
+  const config = resolveRunConfig(readJson(run.config), run.config), { training, ...untrained } = config, model = buildModel(untrained);
   const { tensors, notes, source } = weightsOf(run);
   for (const [name, parameter] of model.namedParameters()) {
     const found = tensors.get(name);
@@ -39,7 +41,7 @@ export function loadRun(path: string): LoadedRun {
     }
     parameter.write(found.data);
   }
-  return { run, config, model, context: model.maxLength ?? config.training.context, tokenizer: tokenizerOf(run), notes };
+  return { run, config, model, context: model.maxLength ?? training?.context ?? defaultContext, tokenizer: tokenizerOf(run), notes };
 }
 
 function weightsOf(run: RunFolder): { tensors: ReadonlyMap<string, StoredTensor>; notes: string[]; source: string } {

@@ -1,6 +1,6 @@
 import { evaluationBatches, split, type TokenSource, type Tokenizer } from '@ashlar/text';
 import type { Corpus } from '@ashlar/text/node';
-import type { ResolvedConfig } from '../config/resolve.js';
+import type { RunConfig } from '../config/run-config.js';
 import { chooseDevice, deviceLine, parseDeviceName } from '../device-choice.js';
 import { predictedCharacters } from '../characters.js';
 import { exitCodes, Failure } from '../failure.js';
@@ -28,16 +28,19 @@ export interface EvaluationResult {
   readonly source: string;
 }
 
+/** Rows that are measured at once where the run was not trained here. */
+const defaultBatch = 4;
+
 /** `ashlar eval`: the loss over the whole held-out part of the run's text, or over the whole of another text. */
 export async function evaluateCommand(options: EvaluateCommandOptions, { stdout, stderr }: Streams): Promise<number> {
   const deviceName = parseDeviceName(options.device);
-  const { config, model, tokenizer, notes } = loadRun(options.run);
-  const source = options.data ?? config.data.source;
+  const { config, model, context: longest, tokenizer, notes } = loadRun(options.run);
+  const source = options.data ?? config.data?.source;
   if (source === undefined) throw new Failure(exitCodes.usage, 'eval: the run names no text; use --data FILE (or --data npm:NAME)');
   using corpus = openText(source, tokenizer);
   const { tokens, part } = partOf(corpus, config, options.data !== undefined);
   if (tokens.length < 2) throw new Failure(exitCodes.data, `${source}: at least 2 tokens are needed to predict one, got ${tokens.length}`);
-  const { batch, context } = config.training;
+  const { batch, context } = config.training ?? { batch: defaultBatch, context: longest };
   const evaluation = evaluationBatches({ tokens, context, batch });
   const chosen = await chooseDevice(deviceName);
   await using device = chosen.device;
@@ -50,8 +53,8 @@ export async function evaluateCommand(options: EvaluateCommandOptions, { stdout,
 }
 
 /** The held-out part where the text is the one that the run was trained on; the whole of any other. */
-function partOf(corpus: Corpus, { data }: ResolvedConfig, given: boolean): { tokens: TokenSource; part: EvaluationResult['part'] } {
-  if (corpus.hash === data.sha256) return { tokens: split(corpus.tokens, { validation: data.validation }).validation, part: 'held out' };
+function partOf(corpus: Corpus, { data }: RunConfig, given: boolean): { tokens: TokenSource; part: EvaluationResult['part'] } {
+  if (data && corpus.hash === data.sha256) return { tokens: split(corpus.tokens, { validation: data.validation }).validation, part: 'held out' };
   if (given) return { tokens: corpus.tokens, part: 'whole text' };
   throw new Failure(exitCodes.data, `${corpus.name}: is no longer the text that the run was trained on (its SHA-256 is ${corpus.hash}); give a text by --data`);
 }

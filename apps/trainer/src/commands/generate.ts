@@ -1,5 +1,5 @@
 import { decoded, generate, untilStop, type SamplingOptions } from '@ashlar/generate';
-import { UnknownCharacterError } from '@ashlar/text';
+import { textTokens, UnknownCharacterError } from '@ashlar/text';
 import { chooseDevice, deviceLine, parseDeviceName } from '../device-choice.js';
 import { exitCodes, Failure } from '../failure.js';
 import { loadRun } from '../load-run.js';
@@ -18,14 +18,17 @@ export interface GenerateCommandOptions extends SamplingOptions {
 export async function generateCommand({ run, prompt, tokens, seed, stop, device: name, ...sampling }: GenerateCommandOptions, { stdout, stderr }: Streams): Promise<number> {
   const deviceName = parseDeviceName(name);
   const { model, context, tokenizer, notes } = loadRun(run);
-  const start = encoded(prompt, (text) => tokenizer.encode(text));
+  const start = encoded(prompt, (text) => textTokens(tokenizer, text));
   if (start.length === 0) throw new Failure(exitCodes.usage, '--prompt: must hold at least one character');
   const chosen = await chooseDevice(deviceName);
   await using device = chosen.device;
   for (const line of [deviceLine(chosen), ...notes]) stderr.write(`${line}\n`);
 
   stdout.write(prompt);
-  const drawn = generate({ model, device, context, prompt: start, maxTokens: tokens, seed, overflow: 'slide', ...sampling });
+  const { begin, end = [] } = tokenizer;
+  // A token that begins a text ends the one before it.
+  const endTokens = begin === undefined ? end : [...end, begin];
+  const drawn = generate({ model, device, context, prompt: start, maxTokens: tokens, seed, endTokens, overflow: 'slide', ...sampling });
   for await (const piece of untilStop(decoded(drawn, tokenizer, start), stop)) stdout.write(piece);
   stdout.write('\n');
   return exitCodes.success;

@@ -1,3 +1,4 @@
+import { huggingFaceFormat } from './hugging-face.js';
 import type { LoadedRun } from '../load-run.js';
 import type { FormatName } from './format-names.js';
 import { onnxFormat } from './onnx.js';
@@ -8,6 +9,8 @@ export interface FormatOptions {
   readonly length?: number;
   readonly sourceLength?: number;
   readonly padding?: boolean;
+  readonly storage?: 'f32' | 'f16' | 'bf16';
+  readonly family?: string;
 }
 
 /** A form in which a model is written. */
@@ -18,4 +21,4 @@ export interface ExportFormat {
   write(run: LoadedRun, out: string, options: FormatOptions): Promise<string>;
 }
 
-export const formats: Readonly<Record<FormatName, ExportFormat>> = { onnx: onnxFormat };
+export const formats: Readonly<Record<FormatName, ExportFormat>> = { onnx: onnxFormat, hf: huggingFaceFormat };

@@ -1,0 +1,56 @@
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { basename, dirname, extname, join, resolve } from 'node:path';
+import { loadHuggingFace, loadHuggingFaceTokenizer, loadLlama2c, loadLlama2cTokenizer } from '@ashlar/hub/node';
+import type { HuggingFaceModel, PretrainedModel } from '@ashlar/hub';
+import type { Tokenizer } from '@ashlar/text';
+import { exitCodes, Failure } from '../failure.js';
+
+/** A model of another program, and what it was made for. */
+export interface FoundModel {
+  /** For people. */
+  readonly form: string;
+  /** The name that a run of it has unless another is given. */
+  readonly name: string;
+  readonly pretrained: PretrainedModel<'decoder'>;
+  readonly tokenizer: Tokenizer;
+  /** Worth telling. */
+  readonly notes: readonly string[];
+}
+
+/** llama2.c's tokenizers are called tokenizer.bin, or tok512.bin by the number of their tokens. */
+const tokenizerName = /^tok.*\.bin$/;
+
+/**
+ * The model in a folder (Hugging Face's files, else a checkpoint of llama2.c) or in files (a checkpoint and its tokenizer).
+ * @throws Failure with exit code 2 or 3, HuggingFaceConfigError, SafetensorsError, Llama2cError
+ */
+export function findModel(paths: readonly string[]): FoundModel {
+  for (const path of paths) if (!existsSync(path)) throw new Failure(exitCodes.data, `${path}: there is no such file or folder`);
+  const [first] = paths, isFolder = paths.length === 1 && statSync(first!).isDirectory();
+  if (isFolder && existsSync(join(first!, 'config.json'))) return huggingFaceModel(first!);
+  return llama2cModel(isFolder ? binFiles(first!) : paths, first!);
+}
+
+function huggingFaceModel(folder: string): FoundModel {
+  const pretrained = loadHuggingFace(folder, { modelType: 'decoder' }), tokenizer = loadHuggingFaceTokenizer(folder, pretrained.specialTokens) ?? llama2cTokenizer(folder);
+  if (!tokenizer) throw new Failure(exitCodes.data, `${folder}: it has no tokenizer.json, without which nothing can be written with the model; put it there`);
+  return { form: `Hugging Face, ${pretrained.family}`, name: basename(resolve(folder)), pretrained, tokenizer, notes: notesOf(pretrained) };
+}
+
+const notesOf = ({ unused }: HuggingFaceModel): string[] => (unused.length === 0 ? [] : [`left out, as they belong to other heads: ${unused.join(', ')}`]);
+
+function llama2cTokenizer(folder: string): Tokenizer | undefined {
+  const path = binFiles(folder).find((file) => tokenizerName.test(basename(file)));
+  return path === undefined ? undefined : loadLlama2cTokenizer(path);
+}
+
+function llama2cModel(files: readonly string[], given: string): FoundModel {
+  const checkpoints = files.filter((path) => !tokenizerName.test(basename(path))), tokenizers = files.filter((path) => tokenizerName.test(basename(path)));
+  const [checkpoint] = checkpoints;
+  if (checkpoint === undefined || checkpoints.length > 1) throw new Failure(exitCodes.usage, `${given}: give a folder with config.json (Hugging Face), or one checkpoint of llama2.c (.bin), got ${checkpoints.length === 0 ? 'none' : checkpoints.join(', ')}`);
+  const beside = tokenizers.length > 0 ? tokenizers : binFiles(dirname(checkpoint)).filter((path) => tokenizerName.test(basename(path)));
+  if (beside.length !== 1) throw new Failure(exitCodes.usage, `${checkpoint}: give its tokenizer too, a file such as tokenizer.bin or tok512.bin, got ${beside.length === 0 ? 'none' : beside.join(', ')}`);
+  return { form: 'llama2.c', name: basename(checkpoint, extname(checkpoint)), pretrained: loadLlama2c(checkpoint), tokenizer: loadLlama2cTokenizer(beside[0]!), notes: [] };
+}
+
+const binFiles = (folder: string): string[] => readdirSync(folder).filter((name) => name.endsWith('.bin')).sort().map((name) => join(folder, name));
