@@ -22,6 +22,7 @@ export const mayImport = {
   quantize: ['models'],
   distributed: ['models', 'optim'],
   train: ['models', 'optim', 'text'],
+  page: [],
   conformance: ['nn'],
   'create-attention': [],
 };

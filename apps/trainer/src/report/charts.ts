@@ -1,6 +1,6 @@
 import type { MetricsRow } from '@ashlar/train';
 import { formatCount } from '../progress/format.js';
-import { figure, Plot } from './figure.js';
+import { figure, Plot } from '@ashlar/page';
 
 /** A loss that some simple way of guessing reaches, drawn as a line across. */
 export interface Baseline {

@@ -1,12 +1,11 @@
+import { factsTable, html, Markup, numbersTable, pageOf } from '@ashlar/page';
 import { formatBytes, formatFlops } from '@ashlar/tensor';
 import type { MetricsRow } from '@ashlar/train';
 import { formatCount, formatDuration, formatLarge } from '../progress/format.js';
 import { gradNormChart, learningRateChart, lossChart, meanLoss, speedChart, type Baseline } from './charts.js';
-import { factsTable, html, Markup, numbersTable } from './html.js';
 import type { Machine } from './machine.js';
 import { parameterParts, type ParameterFact } from './parameter-parts.js';
 import type { PlanSummary } from './plan-summary.js';
-import { style } from './style.js';
 
 /** All that a report tells. */
 export interface ReportContents {
@@ -30,18 +29,7 @@ export interface ReportContents {
 /** A self-contained HTML page about one training run. */
 export function reportPage(contents: ReportContents): string {
   const { name, date, rows, training } = contents;
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${name}: training report</title>
-<link rel="icon" href="data:,">
-<style>${new Markup(style)}</style>
-</head>
-<body>
-<main>
-<header>
+  return pageOf(`${name}: training report`, html`<header>
 <h1>${name}</h1>
 <p>${formatCount(training.steps)} steps on ${contents.data.source} · ${contents.device.description} · ${date.toISOString().slice(0, 16).replace('T', ' ')} UTC</p>
 </header>
@@ -58,12 +46,7 @@ ${lossSection(contents)}
 ${modelSection(contents)}
 ${contents.plan === undefined ? [] : planSection(contents.plan, contents)}
 <section><h2>Run</h2><div class="columns">${runFacts(contents)}</div>
-<details><summary>Resolved config</summary><pre>${JSON.stringify(contents.config, undefined, 2)}</pre></details></section>
-</main>
-</body>
-</html>
-`;
-  return page.text;
+<details><summary>Resolved config</summary><pre>${JSON.stringify(contents.config, undefined, 2)}</pre></details></section>`);
 }
 
 /** Seconds of training, without evaluations and checkpoints, from the rows. */

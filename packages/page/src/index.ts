@@ -1,0 +1,3 @@
+export { figure, Plot } from './figure.js';
+export { escapeHtml, factsTable, html, Markup, numbersTable } from './html.js';
+export { pageOf } from './page.js';
