@@ -2,7 +2,7 @@
  * Mods of attention: expressions that change a score or mask it, inlined where the score is, and the map of blocks that a
  * mask leaves empty or full, so that empty ones are skipped.
  */
-import { blockMap, type Expression } from '@ashlar/tensor';
+import { blockMap, type AttentionTable, type Expression } from '@ashlar/tensor';
 import type { AttentionShape } from './attention-shape.js';
 import type { Binding, SlotResolver, SlotUses } from './bindings.js';
 import type { Body, Value } from './emitter.js';
@@ -31,6 +31,8 @@ export function noteMods(uses: SlotUses, { mask, score, slope }: AttentionMods):
 /** What a mod's loop axes are called in the shader. */
 export interface ModPoint { readonly batch: string; readonly head: string; readonly query: string; readonly key: string }
 
+const scalar = (text: string): Value => ({ text, type: 'f32', varies: false });
+
 /** Emits mods at points where one axis (2: query, 3: key) moves inside the other loops. */
 export class ModEmitter {
   constructor(readonly body: Body, readonly bindings: SlotResolver, readonly mods: AttentionMods, readonly moving: 2 | 3) {}
@@ -40,9 +42,9 @@ export class ModEmitter {
   }
 
   /** Computes here what the moving axis and the score do not enter. */
-  hoist(point: ModPoint): void {
-    const { mask, score, slope } = this.mods;
-    this.#at(point).hoist([mask, score, slope].filter((mod) => mod !== undefined));
+  hoist(point: ModPoint, reads: readonly AttentionTable[] = []): void {
+    const { mask, score, slope } = this.mods, more = reads.flatMap(({ coefficient, guard }) => [coefficient, guard]);
+    this.#at(point).hoist([mask, score, slope, ...more].filter((mod) => mod !== undefined), reads.map(({ position }) => position));
   }
 
   /** Emits whether the mask lets a point through, from where it is on the moving axis; undefined without a mask. */
@@ -55,8 +57,14 @@ export class ModEmitter {
   score(point: ModPoint, scaled: string, wantsSlope: boolean): { readonly score: string; readonly slope: string | undefined } {
     const { score, slope } = this.mods;
     if (!score) return { score: scaled, slope: undefined };
-    const at = this.#at(point, { text: scaled, type: 'f32', varies: false });
+    const at = this.#at(point, scalar(scaled));
     return { score: at.value(score).text, slope: wantsSlope ? at.value(slope!).text : undefined };
+  }
+
+  /** Where a score reads a table of `size` elements, ∂score/∂element, and whether it reads at all. */
+  read({ position, coefficient, guard }: AttentionTable, point: ModPoint, scaled: string, size: number): { readonly at: string; readonly coefficient: string; readonly guard: string | undefined } {
+    const at = this.#at(point, scalar(scaled));
+    return { at: this.body.bind(`clamp(${at.scalarIndex(position)}, 0, ${size - 1})`), coefficient: at.value(coefficient).text, guard: guard && at.value(guard).text };
   }
 }
 

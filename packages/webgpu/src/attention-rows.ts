@@ -57,7 +57,7 @@ export function overChunks(body: Body, chunks: number, each: (c: string) => void
 
 /** Declares a row in registers, filled chunk by chunk. */
 export function declareChunks(body: Body, name: string, chunks: number, value?: (c: string) => string): void {
-  body.line(`var ${name}: array<vec4<f32>, ${chunks}>;`);
+  body.line(`var ${name} = array<vec4<f32>, ${chunks}>();`); // written out: within a loop, drivers keep what a turn left
   if (value) overChunks(body, chunks, (c) => body.line(`${name}[${c}] = ${value(c)};`));
 }
 

@@ -1,5 +1,6 @@
 /** What attention kernels are generated for, and what a request must fulfil to have one. */
 import type { DType } from '@ashlar/tensor';
+import type { Target } from './program.js';
 
 export interface AttentionShape {
   /** Batch, query heads, key/value heads, queries, keys, head width. */
@@ -12,6 +13,9 @@ export interface AttentionShape {
   readonly scale: number;
   readonly causal: boolean;
 }
+
+/** Rows of q (or k), one a thread, of a workgroup. */
+export const rowsPerGroup = ({ adapterClass }: Target): number => (adapterClass === 'gpu' ? 64 : 8);
 
 /** Rows wider than this would not fit in registers. */
 export const widestHead = 256;

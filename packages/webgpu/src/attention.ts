@@ -7,11 +7,11 @@
 import type { FusedKernel, View } from '@ashlar/tensor';
 import { blockLookup, ModEmitter, modsOf, noteMods, type ModPoint } from './attention-mods.js';
 import { declareChunks, dotChunks, overChunks, RowSource, RowTarget } from './attention-rows.js';
-import { attentionShape, type AttentionShape } from './attention-shape.js';
+import { attentionShape, rowsPerGroup, type AttentionShape } from './attention-shape.js';
 import { SlotUses } from './bindings.js';
 import { Body, floatLiteral } from './emitter.js';
 import { storeScalar } from './memory-access.js';
-import { assemble, bodyFor, bindingsFor, fold, type CompileContext, type Program } from './program.js';
+import { assemble, bodyFor, bindingsFor, fold, product, type CompileContext, type Program, type Target } from './program.js';
 import { blockStep, forEachRow, type TurnRow } from './attention-tiles.js';
 
 export function attentionPrograms(context: CompileContext, kernel: FusedKernel): Program[] {
@@ -28,26 +28,28 @@ export function attentionPrograms(context: CompileContext, kernel: FusedKernel):
   const bindings = bindingsFor(context, uses, 1), body = bodyFor(context);
   const queries = new RowSource(q, bindings.of(q.slot)), keys = new RowSource(k, bindings.of(k.slot)), values = new RowSource(v, bindings.of(v.slot));
   const chunks = Math.ceil(D / 4), onGpu = context.target.adapterClass === 'gpu';
-  const grid = declareRow(body, onGpu, B, H, T);
-
-  body.line(`let keyHead = head / ${H / G};`);
-  body.line(`let queryAt = ${queries.start('batch', 'head', 'position')};`);
-  declareChunks(body, 'q', chunks, (c) => `${queries.chunk('queryAt', c)} * ${floatLiteral(shape.scale)}`);
-  declareChunks(body, 'o', chunks);
+  const grid = rowGrid(context.target, B * H * T, T);
   const lookup = blockLookup(context, shape, mods, blockStep(context, chunks), false), emitter = new ModEmitter(body, bindings, mods, 3);
-  const point = (key: string): ModPoint => ({ batch: 'batch', head: 'head', query: 'position', key });
-  emitter.hoist(point('0'));
-  body.line('var largest = -3.0e38f;');
-  body.line('var sum = 0.0f;');
-  const module = forEachRow(context, body, {
-    prefix: 'key', count: shape.S, chunks, first: body.zero, end: keyEnd(shape, 'position'), ...(grid.tiled && { groupEnd: keyEnd(shape, 'tileLast') }), onGpu, mask: emitter.masked(point), lookup, lookupRow: grid.tiled ? 'tileFirst' : 'position',
-    sources: [{ name: 'k', source: keys, batch: 'batch', head: 'keyHead' }, { name: 'v', source: values, batch: 'batch', head: 'keyHead' }],
-  }, (row) => forwardTurn(body, chunks, row, emitter, point(row.at)));
-  const result = body.bind('select(0.0f, 1.0f / sum, sum > 0.0f)');
-  body.block(grid.tiled ? 'if (isRow)' : '', () => {
-    new RowTarget(bindings.of(o.slot), D).store(body, `((batch * ${T} + position) * ${H} + head) * ${D}`, chunks, (c) => `o[${c}] * ${result}`);
-    const bits = body.bind('0xff800000u');
-    body.line(storeScalar(bindings.of(lse.slot), `(batch * ${H} + head) * ${T} + position`, `select(bitcast<f32>(${bits}), largest + log(max(sum, 1.0e-37f)), sum > 0.0f)`));
+  let module = '';
+  forEachOwnRow(body, grid, B, H, T, () => {
+    body.line(`let keyHead = head / ${H / G};`);
+    body.line(`let queryAt = ${queries.start('batch', 'head', 'position')};`);
+    declareChunks(body, 'q', chunks, (c) => `${queries.chunk('queryAt', c)} * ${floatLiteral(shape.scale)}`);
+    declareChunks(body, 'o', chunks);
+    const point = (key: string): ModPoint => ({ batch: 'batch', head: 'head', query: 'position', key });
+    emitter.hoist(point('0'));
+    body.line('var largest = -3.0e38f;');
+    body.line('var sum = 0.0f;');
+    module = forEachRow(context, body, {
+      prefix: 'key', count: shape.S, chunks, first: body.zero, end: keyEnd(shape, 'position'), ...(grid.tiled && { groupEnd: keyEnd(shape, 'tileLast') }), onGpu, mask: emitter.masked(point), lookup, lookupRow: grid.tiled ? 'tileFirst' : 'position',
+      sources: [{ name: 'k', source: keys, batch: 'batch', head: 'keyHead' }, { name: 'v', source: values, batch: 'batch', head: 'keyHead' }],
+    }, (row) => forwardTurn(body, chunks, row, emitter, point(row.at)));
+    const result = body.bind('select(0.0f, 1.0f / sum, sum > 0.0f)');
+    body.block(grid.tiled ? 'if (isRow)' : '', () => {
+      new RowTarget(bindings.of(o.slot), D).store(body, `((batch * ${T} + position) * ${H} + head) * ${D}`, chunks, (c) => `o[${c}] * ${result}`);
+      const bits = body.bind('0xff800000u');
+      body.line(storeScalar(bindings.of(lse.slot), `(batch * ${H} + head) * ${T} + position`, `select(bitcast<f32>(${bits}), largest + log(max(sum, 1.0e-37f)), sum > 0.0f)`));
+    });
   });
   return [assemble({ label: kernel.name, body, bindings: lookup ? [...bindings.list, lookup.binding] : bindings.list, workgroups: grid.workgroups, workgroupSize: [grid.size, 1], module })];
 }
@@ -56,35 +58,46 @@ export function attentionPrograms(context: CompileContext, kernel: FusedKernel):
 export const keyEnd = ({ causal, T, S }: AttentionShape, position: string): string => (causal ? `clamp(${position} + ${S - T + 1}, 0, ${S})` : String(S));
 
 /** Where the rows of a workgroup lie: `tiled`, neighbours of one head from `tileFirst` to `tileLast`. */
-export interface RowGrid { readonly workgroups: readonly [number, number, number]; readonly size: number; readonly tiled: boolean }
+export interface RowGrid { readonly workgroups: readonly [number, number, number]; readonly size: number; readonly tiled: boolean; readonly group: string }
 
 /**
- * Declares `batch`, `head` and `position` of this thread's row among batches × heads × length. Rows of a workgroup are
- * neighbours of one head, so that what they load of keys is the same for all of them; where the length is no multiple,
- * threads past its end repeat the last row (`isRow` is false). On processors short lengths fill workgroups across heads.
+ * The grid of rows among batches × heads × length. Rows of a workgroup are neighbours of one head, so that what they load
+ * of keys is the same for all of them; on processors short lengths fill workgroups across heads. With `lanes`, so many
+ * threads share the rows.
  */
-export function declareRow(body: Body, onGpu: boolean, batches: number, heads: number, length: number): RowGrid {
-  const size = onGpu ? 64 : 8, tiled = onGpu || length >= size;
-  if (tiled) {
-    const tiles = Math.ceil(length / size), grid = fold(tiles * heads * batches);
-    body.line(`let tile = ${grid.group};`);
-    body.line(`if (tile >= ${tiles * heads * batches}) { return; }`);
-    body.line(`let tileFirst = (tile % ${tiles}) * ${size};`);
-    body.line(`let tileLast = min(tileFirst + ${size - 1}, ${length - 1});`);
-    body.line('let wanted = tileFirst + i32(local.x);');
-    body.line(`let isRow = wanted < ${length};`);
-    body.line(`let position = min(wanted, ${length - 1});`);
-    body.line(`let head = (tile / ${tiles}) % ${heads};`);
-    body.line(`let batch = tile / ${tiles * heads};`);
-    return { workgroups: grid.workgroups, size, tiled };
-  }
-  const grid = fold(Math.ceil((batches * heads * length) / size));
-  body.line(`let thread = ${grid.group} * ${size} + i32(local.x);`);
-  body.line(`if (thread >= ${batches * heads * length}) { return; }`);
-  body.line(`let position = thread % ${length};`);
-  body.line(`let head = (thread / ${length}) % ${heads};`);
-  body.line(`let batch = thread / ${length * heads};`);
-  return { workgroups: grid.workgroups, size, tiled };
+export function rowGrid(target: Target, rows: number, length: number, lanes = Infinity): RowGrid {
+  const size = rowsPerGroup(target), tiled = target.adapterClass === 'gpu' || length >= size;
+  const groups = tiled ? Math.ceil(length / size) * (rows / length) : Math.ceil(rows / size);
+  return { ...fold(Math.min(groups, lanes / size)), size, tiled };
+}
+
+/**
+ * Emits `content` for the rows of this thread, with `batch`, `head` and `position` declared. Where the length is no
+ * multiple of the workgroup, threads past its end repeat the last row (`isRow` is false).
+ */
+export function forEachOwnRow(body: Body, { workgroups, size, tiled, group }: RowGrid, batches: number, heads: number, length: number, content: () => void): void {
+  const tiles = Math.ceil(length / size), count = tiled ? tiles * heads * batches : batches * heads * length, dispatched = product(workgroups) * (tiled ? 1 : size);
+  const number = tiled ? 'tile' : 'thread', first = tiled ? group : `${group} * ${size} + i32(local.x)`;
+  const row = (): void => {
+    if (tiled) {
+      body.line(`let tileFirst = (tile % ${tiles}) * ${size};`);
+      body.line(`let tileLast = min(tileFirst + ${size - 1}, ${length - 1});`);
+      body.line('let wanted = tileFirst + i32(local.x);');
+      body.line(`let isRow = wanted < ${length};`);
+      body.line(`let position = min(wanted, ${length - 1});`);
+      body.line(`let head = (tile / ${tiles}) % ${heads};`);
+      body.line(`let batch = tile / ${tiles * heads};`);
+    } else {
+      body.line(`let position = thread % ${length};`);
+      body.line(`let head = (thread / ${length}) % ${heads};`);
+      body.line(`let batch = thread / ${length * heads};`);
+    }
+    content();
+  };
+  if (dispatched < count) { body.block(`for (var ${number} = ${first}; ${number} < ${count}; ${number} += ${dispatched})`, row); return; }
+  body.line(`let ${number} = ${first};`);
+  body.line(`if (${number} >= ${count}) { return; }`);
+  row();
 }
 
 /** A branch that is seldom taken. SwiftShader runs both sides of a branch and masks what they store, but leaves a loop where no lane wants it. */

@@ -3,6 +3,7 @@ import type { FusedKernel, FusedRequest } from '@ashlar/tensor';
 import { attentionPrograms } from './attention.js';
 import { attentionGradientPrograms } from './attention-gradient.js';
 import { attentionShape, hasAttentionKernel } from './attention-shape.js';
+import { planTables, tableScratch } from './attention-tables.js';
 import type { CompileContext, Program, Target } from './program.js';
 
 /** What `kernels.webgpu` of `defineFused` holds. */
@@ -21,9 +22,8 @@ const builtIn: Readonly<Record<string, WebgpuKernel>> = {
     emit: attentionPrograms,
   },
   attentionGrad: {
-    // Further outputs are the gradients of tables that the score mod reads, which this kernel does not sum.
-    when: ({ inputs, outputs, attributes }, target) => outputs.length === 3 && hasAttentionKernel(inputs, 6, attributes, target.half),
-    scratch: ({ inputs, attributes }) => { const { B, H, T } = attentionShape(inputs, attributes); return [B * H * T * 4]; },
+    when: ({ inputs, attributes }, target) => hasAttentionKernel(inputs, 6, attributes, target.half) && planTables(inputs, attributes, target) !== undefined,
+    scratch: ({ inputs, attributes }, target) => { const { B, H, T } = attentionShape(inputs, attributes); return [B * H * T * 4, ...tableScratch(planTables(inputs, attributes, target)!)]; },
     emit: attentionGradientPrograms,
   },
 };
