@@ -16,8 +16,8 @@ const cases: Record<string, Case> = {
   },
   'a slope a head': { shapes: ({ H }) => [[H]], score: ([slopes]) => ({ score, h, q, k }) => score.sub(slopes!.at(h).mul(q.sub(k).abs().cast('f32'))) },
   'products a query, as of relative keys': {
-    shapes: ({ B, H, T }) => [[B, H, T, R + 1]],
-    score: ([products], { H, T, S }) => ({ score, b, h, q, k }) => score.add(products!.reshape([-1]).at(b.mul(H).add(h).mul(T).add(q.sub(S - T)).mul(R + 1).add(q.sub(k).maximum(0).minimum(R)))),
+    shapes: ({ B, H, T }) => [[B * H * T * (R + 1)]],
+    score: ([products], { H, T, S }) => ({ score, b, h, q, k }) => score.add(products!.at(b.mul(H).add(h).mul(T).add(q.sub(S - T)).mul(R + 1).add(q.sub(k).maximum(0).minimum(R)))),
   },
   'a bias for all but the first keys and the last one': { shapes: ({ H, S }) => [[1, H, 1, S - 3]], score: ([bias]) => ({ score }) => score.add(bias!.pad(undefined, undefined, undefined, [2, 1])) },
   'two tables under a soft cap, one read twice': {
