@@ -1,9 +1,10 @@
 /**
  * What a mask does in a block of scores: arithmetic of intervals and residues over the block, as scalar code that runs
- * once a block. What it cannot follow (floats, loads from places that differ within the block) it takes to be possible.
+ * once a block. What it cannot follow (floats, loads from places far apart) it takes to be possible.
  */
-import { add, get, int, load, mul, named, op, scaled, sub } from './code.js';
+import { add, forRange, get, int, load, mul, named, onLane, op, scaled, set, sub, when, whileBelow } from './code.js';
 import type { Code, FunctionBuilder, Local, Segment } from './encoder.js';
+import { acrossLanes } from './math.js';
 import type { Node, NormalIndex } from './normal.js';
 
 /** Least and greatest value, both reached or not: signed integers without overflow. */
@@ -17,6 +18,12 @@ export interface Interval {
 }
 /** Whether a condition may hold somewhere, and whether it may fail somewhere, as 0 or 1. */
 export interface Possible { readonly holds: Code; readonly fails: Code }
+
+/** How far apart the first and the last of loaded numbers may stand to be looked through. */
+const mostLoaded = 256;
+
+/** The code where `known`, else 1. */
+const unless = (known: Code | undefined, code: Code): Code => (known ? op('i32.or', code, op('i32.eqz', known)) : code);
 
 const unknown: Possible = { holds: int(1), fails: int(1) };
 const smaller = (x: Code, y: Code): Code => op('select', x, y, op('i32.lt_s', x, y));
@@ -37,6 +44,7 @@ const commonStep = (...parts: readonly (readonly [Interval, number])[]): number 
  * `slots[i]` holds the address of the i-th slot that the mask loads from; without it, loads are unknown.
  */
 export function possibilities(f: FunctionBuilder, out: Segment, mask: Node, axes: readonly Interval[], slots: readonly Local[] = []): Possible {
+  const lane = f.local('i32');
   const conditions = new Map<Node, Possible>(), numbers = new Map<Node, Interval | undefined>();
   const name = (code: Code): Code => named(f, 'i32', out, code);
 
@@ -55,6 +63,10 @@ export function possibilities(f: FunctionBuilder, out: Segment, mask: Node, axes
       const x = condition(node.x), y = condition(node.y);
       return { holds: op('i32.or', x.holds, y.holds), fails: op('i32.or', x.fails, y.fails) };
     }
+    if (node.kind === 'load' && !node.guard) {
+      const bits = loaded(node.slot, node.index);
+      return bits ? { holds: unless(bits.known, op('i32.ne', bits.high, int(0))), fails: unless(bits.known, op('i32.eqz', bits.low)) } : unknown;
+    }
     if (node.kind !== 'binary') return unknown;
     if (node.x.dtype === 'bool') {
       const x = condition(node.x), y = condition(node.y);
@@ -64,9 +76,8 @@ export function possibilities(f: FunctionBuilder, out: Segment, mask: Node, axes
     }
     const x = number(node.x), y = number(node.y);
     if (!x || !y) return unknown;
-    const { known } = knownAll(x, y), unless = (code: Code): Code => (known ? op('i32.or', code, op('i32.eqz', known)) : code);
-    const possible = compare(node.op, x, y);
-    return { holds: unless(possible.holds), fails: unless(possible.fails) };
+    const { known } = knownAll(x, y), possible = compare(node.op, x, y);
+    return { holds: unless(known, possible.holds), fails: unless(known, possible.fails) };
   };
   const compare = (kind: string, x: Interval, y: Interval): Possible => {
     const step = commonStep([x, 1], [y, 1]), alike = step > 1 ? op('i32.eqz', op('i32.rem_s', sub(x.low, y.low), int(step))) : int(1);
@@ -140,13 +151,28 @@ export function possibilities(f: FunctionBuilder, out: Segment, mask: Node, axes
     const onePeriod = name(op('i32.and', op('i32.eqz', negative), op('i32.eq', op('i32.div_s', x.low, int(by)), op('i32.div_s', x.high, int(by)))));
     return { low: op('select', first, op('select', int(1 - by), int(0), negative), onePeriod), high: op('select', op('i32.rem_s', x.high, int(by)), int(by - 1), onePeriod) };
   };
-  /** An i32 that is loaded: known where one place is all that the block loads from. A place of a block is one of the slot's. */
+  /** i32s that are loaded: the least and the greatest of those from the first to the last place, if they are not many. A place of a block is one of the slot's. */
   const loaded = (slot: number, index: NormalIndex): Interval | undefined => {
     const address = slots[slot], at = indexBounds(index);
     if (!address || !at) return undefined;
-    const low = name(at.low), alone = op('i32.eq', low, at.high), known = name(at.known ? op('i32.and', alone, at.known) : alone);
-    const value = name(load('i32.load', add(get(address), scaled(op('select', low, int(0), known), 4))));
-    return { low: value, high: value, known };
+    const base = get(address), low = name(at.low), span = name(sub(at.high, low)), few = op('i32.lt_u', span, int(mostLoaded)), known = name(at.known ? op('i32.and', few, at.known) : few);
+    if (at.step === 0) { const value = name(load('i32.load', add(base, scaled(op('select', low, int(0), known), 4)))); return { low: value, high: value, step: 0, known }; }
+    const least = f.local('i32'), most = f.local('i32'), place = f.local('i32'), one = f.local('i32'), lows = f.local('v128'), highs = f.local('v128'), four = f.local('v128');
+    const vectors: Segment = [
+      set(lows, load('v128.load', sub(add(get(place), scaled(span, 4)), int(12)))), set(highs, get(lows)), // the last four, which may be among those before
+      set(one, add(get(place), op('i32.and', scaled(span, 4), int(-16)))),
+      whileBelow(place, get(one), int(16), [set(four, load('v128.load', get(place))), set(lows, op('i32x4.min_s', get(lows), get(four))), set(highs, op('i32x4.max_s', get(highs), get(four)))]),
+    ];
+    vectors.push(
+      set(least, onLane('i32x4.extract_lane', 0, acrossLanes(f, vectors, get(lows), (x, y) => op('i32x4.min_s', x, y)))),
+      set(most, onLane('i32x4.extract_lane', 0, acrossLanes(f, vectors, get(highs), (x, y) => op('i32x4.max_s', x, y)))),
+    );
+    const single: Segment = [
+      set(least, load('i32.load', get(place))), set(most, get(least)),
+      forRange(lane, int(0), span, int(1), [set(one, load('i32.load', add(get(place), scaled(get(lane), 4)), 4)), set(least, smaller(get(least), get(one))), set(most, larger(get(most), get(one)))]),
+    ];
+    out.push(set(least, int(0)), set(most, int(0)), when(known, [set(place, add(base, scaled(low, 4))), when(op('i32.ge_u', span, int(3)), vectors, single)]));
+    return { low: get(least), high: get(most), known };
   };
   const part = (kind: 'div' | 'mod', of: NormalIndex, by: number): Interval | undefined => {
     const x = indexBounds(of);
