@@ -6,9 +6,8 @@
  *   reduction to few results is cut in parts first, so that there is work for every core;
  * - reductions, a row a workgroup: on GPUs, for rows long enough.
  */
-import { collapse, type Index, type LoopKernel, type Slot, type Store } from '@ashlar/tensor';
+import { collapse, expressionMapper, type Index, type LoopKernel, type Slot, type Store } from '@ashlar/tensor';
 import { Bindings, SlotUses } from './bindings.js';
-import { IndexRewriter } from './index-rewriter.js';
 import { Body } from './emitter.js';
 import { ExpressionEmitter, type ExpressionContext } from './expression.js';
 import { assemble, bodyFor, bindingsFor, contiguousView, fold, noteLoads, noteStores, product, type CompileContext, type Program } from './program.js';
@@ -51,7 +50,9 @@ const emitterFor = (kernel: LoopKernel, lanes: Lanes, bindings: Bindings, body: 
 
 function allIndices(kernel: LoopKernel): Index[] {
   const indices: Index[] = [];
-  new IndexRewriter((at) => { indices.push(at); return at; }).loop(kernel);
+  const visit = expressionMapper({ index: (at) => { indices.push(at); return at; }, slot: (slot) => slot });
+  for (const { value } of kernel.reductions) visit(value);
+  for (const { index, value } of [...kernel.outerStores, ...kernel.innerStores]) { visit({ kind: 'index', dtype: 'i32', index }); visit(value); }
   return indices;
 }
 
@@ -214,17 +215,17 @@ function splitReduction(context: CompileContext, kernel: LoopKernel, wanted: num
     terms: [{ atom: { kind: 'loop', axis: partAxis }, factor: rows }, ...strides.map((factor, i) => ({ atom: { kind: 'loop' as const, axis: firstOuter + i }, factor }))],
   });
   // The part is a new first axis: every old axis moves up by one, and the cut one is part · partial + rest.
-  const moved = new IndexRewriter((at) => ({
-    base: at.base,
-    terms: at.terms.flatMap(({ atom, factor }): Index['terms'] => {
+  const moved = expressionMapper({ slot: (slot) => slot, index: ({ base, terms }) => ({
+    base,
+    terms: terms.flatMap(({ atom, factor }): Index['terms'] => {
       if (atom.kind !== 'loop') return [{ atom, factor }];
       const rest = { atom: { kind: 'loop' as const, axis: atom.axis + 1 }, factor };
       return atom.axis === axis ? [{ atom: { kind: 'loop' as const, axis: 0 }, factor: factor * partial }, rest] : [rest];
     }),
-  }));
+  }) });
   const first: LoopKernel = {
     kind: 'loop', name: `${kernel.name} (parts)`, space: [parts, ...space.map((size, i) => (i === axis ? partial : size))], outer: outer + 1,
-    reductions: kernel.reductions.map((reduction) => ({ ...reduction, value: moved.expression(reduction.value) })),
+    reductions: kernel.reductions.map((reduction) => ({ ...reduction, value: moved(reduction.value) })),
     outerStores: slots.map((slot, reduction) => ({ slot, index: place(0, 1), value: { kind: 'reduced', dtype: slot.dtype, reduction } })),
     innerStores: [],
   };
