@@ -11,7 +11,7 @@ export { CombinationError } from './combinations.js';
 export { ConfigError, closedObject, describeProblems, parseConfig } from './config-errors.js';
 export { catalogue, entriesOf, type AnyEntry, type CatalogueEntry, type OwnParts, type PartKind } from './catalogue.js';
 export {
-  build, decoderSchema, encoderDecoderSchema, encoderSchema, modelJsonSchema, modelSchema, parseModelConfig,
+  build, decoderSchema, decoderSchemaWith, encoderDecoderSchema, encoderSchema, modelJsonSchema, modelSchema, parseModelConfig,
   type ConfigInputWith, type DecoderConfig, type DecoderConfigInput, type EncoderConfig, type EncoderConfigInput, type EncoderDecoderConfig, type EncoderDecoderConfigInput, type Model, type ModelConfig, type ModelConfigInput, type ModelType,
 } from './model-config.js';
 export type { PartConfig } from './config-parts.js';

@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
 import { dirname, isAbsolute, resolve } from 'node:path';
+import { z } from 'zod';
 import { exitCodes, Failure } from '../failure.js';
 import { runName } from '../run-folder.js';
 import { readConfigFile } from './config-file.js';
 import { describeIssues } from './issues.js';
 import type { JsonSchema } from './json-schema.js';
 import { parseOverride, readings, withValue } from './override.js';
-import { configJsonSchema, configSchema, type Config } from './schema.js';
+import { placedPlugins, pluginParts } from './plugins.js';
+import { configJsonSchema, configSchema, configSchemaWith, type Config } from './schema.js';
 
 /** A config with every default filled in, save what the text decides (`model.vocabulary`, `data.sha256`). */
 export type ResolvedConfig = Config & { readonly name: string };
@@ -30,14 +32,17 @@ export function resolveConfigFile(path: string, choices: ConfigChoices): Resolve
   return resolveConfig({ name: runName(path), ...placed }, choices, path);
 }
 
-/** Resolves a config that is data already. `where` stands before the messages. */
+/** Resolves a config that is data already. `where`, its file, stands before the messages; plugins are looked for from there. */
 export function resolveConfig(written: Plain, choices: ConfigChoices, where: string): ResolvedConfig {
-  let config: Plain = written;
-  for (const text of choices.set) config = withOverride(config, text);
+  const named = z.array(z.string()).safeParse(written['plugins']).data, plugins = named && placedPlugins(named, where);
+  const parts = pluginParts(plugins, where), schema = parts ? configSchemaWith(parts) : configSchema;
+  let config: Plain = { ...written, ...(plugins && { plugins }) };
+  for (const text of choices.set) config = withOverride(config, text, schema);
   if (choices.data !== undefined) config = withValue(withoutKey(config, ['data', 'sha256']), ['data', 'source'], placedSource(choices.data, '.'));
   if (choices.seed !== undefined) config = withValue(config, ['training', 'seed'], choices.seed);
-  const parsed = configSchema.safeParse(config);
-  if (!parsed.success) throw new Failure(exitCodes.usage, describeIssues(parsed.error.issues, config, configJsonSchema() as JsonSchema).map((line) => `${where}: ${line}`).join('\n'));
+  if (config['plugins'] !== (plugins ?? written['plugins'])) throw new Failure(exitCodes.usage, '--set: plugins are named in the config alone');
+  const parsed = schema.safeParse(config);
+  if (!parsed.success) throw new Failure(exitCodes.usage, describeIssues(parsed.error.issues, config, configJsonSchema(schema) as JsonSchema).map((line) => `${where}: ${line}`).join('\n'));
   const { $schema: _, ...rest } = parsed.data;
   return completed(rest, where);
 }
@@ -73,10 +78,10 @@ export function differences(one: unknown, other: unknown, path = ''): string[] {
 }
 
 /** Sets one key. Of the readings that its text has, the one that the schema objects to least is meant. */
-function withOverride(config: Plain, text: string): Plain {
+function withOverride(config: Plain, text: string, schema: typeof configSchema): Plain {
   const override = parseOverride(text);
   const candidates = readings(override).map((value) => withValue(config, override.path, value));
-  const objections = candidates.map((candidate) => configSchema.safeParse(candidate).error?.issues.length ?? 0);
+  const objections = candidates.map((candidate) => schema.safeParse(candidate).error?.issues.length ?? 0);
   return candidates[objections.indexOf(Math.min(...objections))]!;
 }
 

@@ -4,7 +4,9 @@ import { openCorpus, type Corpus } from '@ashlar/text/node';
 import { cacheFolder } from '@ashlar/webgpu-node';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { pluginParts } from '../config/plugins.js';
 import type { ResolvedConfig } from '../config/resolve.js';
+import type { RunConfig } from '../config/run-config.js';
 import { exitCodes, Failure } from '../failure.js';
 
 /** All that a training is made of, before a device is there. */
@@ -69,11 +71,12 @@ export function prepareMaterials(config: ResolvedConfig): Materials {
 }
 
 /** The model of a config whose vocabulary is known. Throws a Failure with exit code 2. */
-export function buildModel({ model, training }: ResolvedConfig): Decoder {
+export function buildModel({ plugins, model, training }: RunConfig): Decoder {
   const { vocabulary } = model;
   if (vocabulary === undefined) throw new Failure(exitCodes.usage, 'model.vocabulary is missing');
   try {
-    return build({ ...model, vocabulary }, { seed: training.seed });
+    const parts = pluginParts(plugins, 'model');
+    return build({ ...model, vocabulary }, { seed: training?.seed ?? 'none', ...(parts ? { parts } : {}) });
   } catch (error) {
     if (error instanceof ConfigError || error instanceof CombinationError || error instanceof RangeError) {
       throw new Failure(exitCodes.usage, `model: ${error.message}`, { cause: error });
