@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Expression, Index } from '@ashlar/tensor';
-import { fromHalf, toHalf } from '@ashlar/tensor';
+import type { Expression, Index, Slot } from '@ashlar/tensor';
+import { decode, fromHalf, toHalf } from '@ashlar/tensor';
 import { openDevice } from './device.js';
 import type { WasmDevice } from './device.js';
 import { affine, binary, cast, constant, data, distance, input, load, loop, numbers, output, plan, reduced, runOnce, slot, unary, variants } from './test/hand-made.js';
@@ -239,6 +239,28 @@ describe.each(variants)('threads $threads, relaxed SIMD $relaxedSimd', (options)
     const [got, bits] = await runOnce(device, plan([kernel], { inputs: [from, keep], outputs: [to, other] }), [x.host, mask]);
     expect(distance(got!, x.numbers.map((v, p) => (mask[p] ? v : -5)))).toBe(0);
     expect([...bits!]).toEqual(Array.from(mask, (v, p) => Number((v === 0) !== (x.numbers[p]! < 0))));
+  });
+
+  test('elements that keep their value are not touched, where whole runs do', async () => {
+    const [G, N, D] = [3, 40, 9], size = G * N * D, old = data('f32', size, 21), other = data('f16', size, 22), x = data('f32', G * D, 23), at = affine(0, N * D, D, 1);
+    const cases: [Index, number, (n: number, d: number) => boolean][] = [[affine(0, 0, 1), 17, (n) => n < 17], [affine(0, 0, 1, 5), 30, (n, d) => n + 5 * d < 30], [affine(0, 0, 1), 99, () => true]];
+    for (const [where, limit, changes] of cases) {
+      const storages = [device.allocate('f32', size), device.allocate('f16', size)] as const, states = storages.map((storage) => slot(storage.dtype, size, { kind: 'state', storage }));
+      storages[0].write(old.host);
+      storages[1].write(other.host);
+      const [from, bound] = [input(0, 'f32', G * D), input(1, 'i32', 1)], test: Expression = binary('lt', { kind: 'index', dtype: 'i32', index: where }, load(bound, affine(0)));
+      const value = (state: Slot, x: Expression): Expression => ({ kind: 'select', dtype: state.dtype, test, x, y: load(state, at) });
+      const [first, second] = states as [Slot, Slot];
+      const kernel = loop([G, N, D], 3, { outerStores: [{ slot: first, index: at, value: value(first, load(from, affine(0, D, 0, 1))) }, { slot: second, index: at, value: value(second, cast(load(from, affine(0, D, 0, 1)), 'f16')) }] });
+      await runOnce(device, plan([kernel], { inputs: [from, bound], state: states }), [x.host, Int32Array.of(limit)]);
+      const [got, half] = [await storages[0].read() as Float32Array, decode('f16', await storages[1].read())];
+      for (let i = 0; i < size; i++) {
+        const n = Math.floor(i / D) % N, d = i % D, changed = changes(n, d), given = x.numbers[Math.floor(i / (N * D)) * D + d]!;
+        expect(got[i]).toBe(changed ? given : old.numbers[i]);
+        expect(half[i]).toBe(changed ? fromHalf(toHalf(given)) : other.numbers[i]);
+      }
+      for (const storage of storages) storage.release();
+    }
   });
 
   test('many small kernels between few barriers', async () => {

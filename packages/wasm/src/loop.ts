@@ -1,13 +1,13 @@
 /** Loop kernels: element-wise glue, row reductions (vectors along the row) and column reductions (vectors across). */
 import type { LoopKernel, Slot } from '@ashlar/tensor';
-import { add, forRange, get, int, minimum, named, op, set, splat, vectorConstant } from './code.js';
+import { add, forRange, get, int, minimum, named, onLane, op, set, splat, vectorConstant, when } from './code.js';
 import type { Code, FunctionBuilder, Local, ModuleBuilder, Segment } from './encoder.js';
 import { Emitter, strideAlong } from './emitter.js';
 import { acrossLanes } from './math.js';
 import { dividedLoops, loops, share, vectorLoop } from './nest.js';
 import type { Axis } from './nest.js';
 import { collapse, Interner } from './normal.js';
-import type { NormalReduction, NormalStore } from './normal.js';
+import type { Node, NormalReduction, NormalStore } from './normal.js';
 import { combine, identity } from './operations.js';
 
 /** A compiled kernel: call `f(thread, scratch, ...addresses of slots)`. */
@@ -117,8 +117,25 @@ function emit(module: ModuleBuilder, f: FunctionBuilder, normal: Normal, interne
     const to = named(f, 'i32', e.segment, minimum(op('i32.mul', get(end), int(4 * unroll)), int(size)));
     loops(e, rows, () => { vectorLoop(e, vector, size, unroll, body, { start: from, end: to }); });
   } else {
-    dividedLoops(e, rows, thread, threads, () => { vectorLoop(e, vector, size, unroll, body); });
+    const kept = keptWhere(normal, vector);
+    dividedLoops(e, rows, thread, threads, () => {
+      if (!kept) { vectorLoop(e, vector, size, unroll, body); return; }
+      const changes = onLane('i32x4.extract_lane', 0, e.value(kept.test));
+      const change = e.scope(() => { vectorLoop(e, vector, size, 1, (groups) => { writeAll(e, kept.stores, groups); }); });
+      e.push(when(changes, change));
+    });
   }
+}
+
+/**
+ * Where all that a kernel does is to give elements new values under one condition, and that is the same for whole runs of
+ * the vector axis: the condition, and the stores of the new values. The others need not be touched.
+ */
+function keptWhere({ reductions, innerStores, outerStores }: Normal, vector: number): { readonly test: Node; readonly stores: readonly NormalStore[] } | undefined {
+  const changes = outerStores.map(({ value, ...to }) => (value.kind === 'select' && value.y.kind === 'load' && value.y.slot === to.slot && value.y.index.key === to.index.key && !value.y.guard ? { test: value.test, store: { ...to, value: value.x } } : undefined));
+  const [first] = changes;
+  if (!first || reductions.length > 0 || innerStores.length > 0 || first.test.depends & (1 << vector)) return undefined;
+  return changes.every((change) => change?.test === first.test) ? { test: first.test, stores: changes.map((change) => change!.store) } : undefined;
 }
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
