@@ -74,7 +74,7 @@ const kernelOf = (op: string, inputs: View[], outputs: View[], attributes: Fused
 
 describe.each(variants)('threads $threads, relaxed SIMD $relaxedSimd', (options) => {
   let device: WasmDevice;
-  beforeAll(async () => { device = await openDevice({ ...options, poison: true }); });
+  beforeAll(async () => { device = await openDevice({ ...options, poison: true, divide: true }); });
   afterAll(() => device.close());
 
   async function forward(c: Case, dtype: DType = 'f32', attributes: Record<string, unknown> = {}, mods: Mods = {}, extra: { slots?: ReturnType<typeof input>[]; host?: Float32Array[] } = {}) {

@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DotKernel, FusedKernel, Plan } from '@ashlar/tensor';
-import { defineFused, tensor } from '@ashlar/tensor';
+import { defineFused, jit, ones, tensor, type Tensor } from '@ashlar/tensor';
 import { openDevice, wasm } from './device.js';
 import type { WasmDevice } from './device.js';
 import type { WasmKernel } from './fused.js';
 import { accessLane, add, forRange, get, int, load as loadCode, op } from './code.js';
+import { control } from './layout.js';
 import { bundle } from './test/bundle.js';
 import { affine, binary, constant, data, input, load, loop, numbers, output, plan, reduced, runOnce, slot, view } from './test/hand-made.js';
 
@@ -32,7 +33,7 @@ describe('options', () => {
 
 describe('storages', () => {
   let device: WasmDevice;
-  beforeAll(async () => { device = await openDevice({ threads: 2 }); });
+  beforeAll(async () => { device = await openDevice({ threads: 2, divide: true }); });
   afterAll(() => device.close());
 
   test('hold what was written, in every dtype', async () => {
@@ -80,7 +81,7 @@ describe('storages', () => {
 
 describe('executables', () => {
   let device: WasmDevice;
-  beforeAll(async () => { device = await openDevice({ threads: 2, poison: true }); });
+  beforeAll(async () => { device = await openDevice({ threads: 2, poison: true, divide: true }); });
   afterAll(() => device.close());
 
   test('counters: a step in the steady state changes runs and submits alone; all is given back', async () => {
@@ -159,7 +160,7 @@ describe('executables', () => {
     executable.release();
   });
   test('after close everything says so, and a second close is quiet', async () => {
-    const closing = await openDevice({ threads: 2 }), storage = closing.allocate('f32', 4), executable = closing.compilePlan(double(4));
+    const closing = await openDevice({ threads: 2, divide: true }), storage = closing.allocate('f32', 4), executable = closing.compilePlan(double(4));
     await closing.close();
     await closing.close();
     expect(closing.counters.bytes).toBe(0);
@@ -197,9 +198,23 @@ describe('executables', () => {
 });
 
 describe('threads', () => {
+  test('a small plan wakes no other thread', async () => {
+    await using device = await wasm({ threads: 2 }) as WasmDevice;
+    const epoch = (): number => Atomics.load(new Int32Array(device.memory.wasm.buffer), control.epoch / 4), x = tensor(new Float32Array(100).fill(2));
+    const small = jit((given: Tensor) => given.mul(3).sum(), { device }), large = jit((given: Tensor) => given.reshape([100, 1]).matmul(given.reshape([1, 100])).matmul(ones([100, 300])).sum(), { device });
+    const before = epoch();
+    expect(await small(x).item()).toBe(600);
+    expect(epoch()).toBe(before);
+    expect(await large(x).item()).toBe(2 * 2 * 100 * 100 * 300);
+    expect(epoch()).toBeGreaterThan(before);
+    large.release();
+    small.release();
+    expect(await jit((given: Tensor) => given.sum(), { device })(x).item()).toBe(200);
+  });
+
   /** Products, rows, columns and attention of awkward sizes, as bytes. */
   async function everything(threads: number): Promise<string> {
-    await using device = await openDevice({ threads, poison: true });
+    await using device = await openDevice({ threads, poison: true, divide: true });
     const [m, n, k] = [70, 190, 300], x = data('f32', m * k, 1), y = data('f32', k * n, 2);
     const [a, b] = [input(0, 'f32', m * k), input(1, 'f32', k * n)], outs = [output(0, 'f32', m * n), output(1, 'f32', m), output(2, 'f32', n), output(3, 'f32', m * k), output(4, 'f32', 300)];
     const work = slot('f32', m * n, { kind: 'work', offset: 0 });
@@ -220,7 +235,7 @@ describe('threads', () => {
     for (const culprit of [0, 1]) {
       const name = `trapOn${culprit}`;
       defineFused({ name, outputs: ([x]) => [{ shape: x!.shape, dtype: 'f32' }], reference: ([x]) => [x!], tolerance: {}, cases: [], kernels: { wasm: { when: () => true, scratch: () => [], emit: ({ f, thread }) => { f.body.push(op('i32.eq', thread, int(culprit)), 0x04, 0x40, op('unreachable'), 0x0b); } } satisfies WasmKernel } });
-      await using device = await openDevice({ threads: 2 });
+      await using device = await openDevice({ threads: 2, divide: true });
       const executable = device.compilePlan(plan([{ kind: 'fused', name, op: name, attributes: {}, inputs: [], outputs: [], scratch: [] }], {}));
       expect(() => executable.run([])).toThrow('wasm: a thread stopped in the middle of its work');
       expect(() => executable.run([])).toThrow('wasm: a thread stopped in the middle of its work');

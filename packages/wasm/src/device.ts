@@ -25,10 +25,13 @@ const smallOutput = 256;
  */
 export const wasm = (options: WasmOptions = {}): Promise<Device> => openDevice(options);
 
-/** The same, with a switch for tests: `poison` fills fresh memory with NaN. */
-export async function openDevice(options: WasmOptions & { readonly poison?: boolean } = {}): Promise<WasmDevice> {
+/** Plans of no more operations and bytes than this are done sooner than other threads would be awake. */
+const smallPlan = 8e6;
+
+/** The same, with switches for tests: `poison` fills fresh memory with NaN, `divide` has all threads run small plans too. */
+export async function openDevice(options: WasmOptions & { readonly poison?: boolean; readonly divide?: boolean } = {}): Promise<WasmDevice> {
   if (typeof WebAssembly === 'undefined' || !hasSimd()) throw new Error('wasm: this JavaScript engine has no WebAssembly SIMD; use Node 20.19 or newer, or a browser of 2023 or newer');
-  const { threads: asked, relaxedSimd, poison = false } = options;
+  const { threads: asked, relaxedSimd, poison = false, divide = false } = options;
   if (asked !== undefined && !(Number.isInteger(asked) && asked >= 1 && asked <= mostThreads)) throw new RangeError(`wasm: threads must be a whole number from 1 to ${mostThreads}, got ${asked}`);
   const shareable = canShareMemory();
   if (asked !== undefined && asked > 1 && !shareable) throw new Error(`wasm: ${asked} threads need shared memory, which this page does not have; serve it with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp, or ask for 1 thread`);
@@ -38,7 +41,7 @@ export async function openDevice(options: WasmOptions & { readonly poison?: bool
   const counters: DeviceCounters = { bytes: 0, peakBytes: 0, allocations: 0, pipelines: 0, bindGroups: 0, submits: 0, runs: 0 };
   const memory = new DeviceMemory(threads > 1, threads, counters, poison);
   const pool = await Threads.start(memory.wasm, threads);
-  return new WasmDevice(memory, pool, counters, fused);
+  return new WasmDevice(memory, pool, counters, fused, divide ? -1 : smallPlan);
 }
 
 /** Where a storage's elements are: in the device's memory, or, for a small result, in a host array. */
@@ -93,6 +96,8 @@ export class WasmDevice implements Device {
   constructor(
     readonly memory: DeviceMemory, readonly pool: Threads, readonly counters: DeviceCounters,
     readonly fusedMultiplyAdd: boolean,
+    /** Operations and bytes of a plan that the calling thread runs alone. */
+    readonly smallPlan: number,
   ) {
     this.description = `WebAssembly, 128-bit SIMD${fusedMultiplyAdd ? ' with fused multiply-add' : ''}, ${pool.count} thread${pool.count > 1 ? 's' : ''}`;
   }
@@ -147,11 +152,12 @@ export class WasmExecutable implements Executable {
     try {
       const work = plan.workBytes ? own(plan.workBytes) : 0;
       for (const slot of [...plan.inputs, ...plan.outputs, ...plan.constants, ...plan.state]) this.place(slot, own);
+      const alone = pool.count === 1 || plan.steps.reduce((sum, { flops, bytes }) => sum + flops + bytes, 0) <= device.smallPlan;
       const module = new WebAssembly.Module(planModule(plan, {
-        threads: pool.count, sharedMemory: memory.shared, maximumPages: memory.maximumPages,
+        threads: alone ? 1 : pool.count, sharedMemory: memory.shared, maximumPages: memory.maximumPages,
         fusedMultiplyAdd: device.fusedMultiplyAdd, mainMaySleep: mayBlock(),
       }, (slot) => (slot.place.kind === 'work' ? work + slot.place.offset : this.place(slot, own))));
-      this.id = pool.load(module);
+      this.id = pool.load(module, alone);
       device.counters.pipelines++;
     } catch (error) {
       for (const address of this.owned.splice(0)) memory.release(address);

@@ -25,7 +25,7 @@ function product(a: Float64Array, av: View, b: Float64Array, bv: View, m: number
 
 describe.each(variants)('threads $threads, relaxed SIMD $relaxedSimd', (options) => {
   let device: WasmDevice;
-  beforeAll(async () => { device = await openDevice({ ...options, poison: true }); });
+  beforeAll(async () => { device = await openDevice({ ...options, poison: true, divide: true }); });
   afterAll(() => device.close());
 
   async function check(m: number, n: number, k: number, layout: Layout, dtypes: { a?: DType; b?: DType; out?: DType } = {}, offset = 0): Promise<void> {

@@ -7,7 +7,7 @@ import type { WasmDevice } from './device.js';
 import { distance, numbers } from './test/hand-made.js';
 
 let device: WasmDevice;
-beforeAll(async () => { device = await openDevice({ threads: 2, poison: true }); });
+beforeAll(async () => { device = await openDevice({ threads: 2, poison: true, divide: true }); });
 afterAll(() => device.close());
 
 const half = (shape: number[], seed: number): Tensor => tensor(encode('f16', numbers(shape.reduce((a, b) => a * b, 1), seed)), { shape, dtype: 'f16' });

@@ -7,7 +7,7 @@ import { affine, binary, cast, constant, data, distance, input, load, loop, numb
 
 describe.each(variants)('threads $threads, relaxed SIMD $relaxedSimd', (options) => {
   let device: WasmDevice;
-  beforeAll(async () => { device = await openDevice({ ...options, poison: true }); });
+  beforeAll(async () => { device = await openDevice({ ...options, poison: true, divide: true }); });
   afterAll(() => device.close());
 
   test('element-wise at sizes around the vector width, and none', async () => {

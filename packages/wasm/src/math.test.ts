@@ -55,7 +55,7 @@ function good(got: number, exact: number): boolean {
 
 describe.each([false, true])('relaxed SIMD %s', (relaxedSimd) => {
   let device: WasmDevice;
-  beforeAll(async () => { device = await openDevice({ threads: 1, relaxedSimd, poison: true }); });
+  beforeAll(async () => { device = await openDevice({ threads: 1, relaxedSimd, poison: true, divide: true }); });
   afterAll(() => device.close());
 
   test.each(Object.keys(functions) as UnaryOp[])('%s', async (name) => {

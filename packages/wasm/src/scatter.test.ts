@@ -6,7 +6,7 @@ import { data, distance, input, numbers, output, plan, runOnce, variants, view }
 
 describe.each(variants)('threads $threads, relaxed SIMD $relaxedSimd', (options) => {
   let device: WasmDevice;
-  beforeAll(async () => { device = await openDevice({ ...options, poison: true }); });
+  beforeAll(async () => { device = await openDevice({ ...options, poison: true, divide: true }); });
   afterAll(() => device.close());
 
   test('rows are summed in order; indices outside are skipped; rows without updates are 0', async () => {

@@ -95,7 +95,7 @@ async function pull(device: Device, one: Case, mask: MaskMod | undefined, sizes:
 
 describe.each([{ threads: 1 }, { threads: 2 }])('gradients of captured tables, $threads threads', (options) => {
   let device: WasmDevice;
-  beforeAll(async () => { device = await openDevice({ ...options, poison: true }); });
+  beforeAll(async () => { device = await openDevice({ ...options, poison: true, divide: true }); });
   afterAll(() => device.close());
 
   test.each(grid)('%s, %s', async (name, mask) => {
@@ -109,7 +109,7 @@ describe.each([{ threads: 1 }, { threads: 2 }])('gradients of captured tables, $
 });
 
 test('a table in halves gets its gradient in halves, from sums in f32', async () => {
-  const device = await openDevice({ threads: 2, poison: true }), sizes = allSizes[1]!;
+  const device = await openDevice({ threads: 2, poison: true, divide: true }), sizes = allSizes[1]!;
   for (const name of ['a bias by head and distance', 'a bias a key of each batch entry']) {
     const one = cases[name]!, [q, k, v, g] = [1, 2, 3, 4].map((seed) => numbers(2 * (seed === 2 || seed === 3 ? 2 * 65 : 4 * 63) * 8, seed)) as [Float64Array, Float64Array, Float64Array, Float64Array];
     const shape = one.shapes(sizes)[0]!, values = numbers(shape.reduce((a, n) => a * n, 1), 5).map((x) => Math.round(x * 64) / 64);
@@ -124,7 +124,7 @@ test('a table in halves gets its gradient in halves, from sums in f32', async ()
 });
 
 test('the bits do not depend on the number of threads', async () => {
-  const [one, three] = [await openDevice({ threads: 1 }), await openDevice({ threads: 3 })];
+  const [one, three] = [await openDevice({ threads: 1 }), await openDevice({ threads: 3, divide: true })];
   for (const sizes of allSizes.slice(1, 4)) {
     const [a, b] = [await pull(one, cases['a bias by head and distance']!, masks['causal']!.mod, sizes), await pull(three, cases['a bias by head and distance']!, masks['causal']!.mod, sizes)];
     expect(a.got).toEqual(b.got);

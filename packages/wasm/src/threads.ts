@@ -25,6 +25,8 @@ function startWorker(name: string, heard: (message: { ready?: boolean; error?: s
 export class Threads {
   private readonly workers: Handle[] = [];
   private readonly instances = new Map<number, Running>();
+  /** Modules that the calling thread runs by itself. */
+  private readonly alone = new Set<number>();
   private words: Int32Array | undefined;
   private readonly blocking = mayBlock();
   private nextId = 1;
@@ -62,17 +64,18 @@ export class Threads {
 
   private word(name: keyof typeof control): number { return control[name] / 4; }
 
-  /** Loads a compiled module on every thread and gives its number. */
-  load(module: WebAssembly.Module): number {
+  /** Loads a compiled module on every thread, or on the calling one `alone`, and gives its number. */
+  load(module: WebAssembly.Module, alone: boolean): number {
     const id = this.nextId++;
-    this.tell({ id, module });
+    if (alone) this.alone.add(id);
+    else this.tell({ id, module });
     this.instances.set(id, new WebAssembly.Instance(module, { env: { memory: this.memory! } }) as Running);
     return id;
   }
 
-  /** Drops a module on every thread. */
+  /** Drops a module wherever it is. */
   unload(id: number): void {
-    if (!this.instances.delete(id) || this.broken) return;
+    if (!this.instances.delete(id) || this.alone.delete(id) || this.broken) return;
     this.tell({ forget: [id] });
   }
 
@@ -113,12 +116,14 @@ export class Threads {
     return new Error(`wasm: a thread stopped in the middle of its work, so this device can run nothing more; close it and open another${this.failure ? ` (${this.failure})` : ''}`);
   }
 
-  /** Runs module `id` on all threads and returns when all are done. */
+  /** Runs module `id` where it was loaded and returns when all are done. */
   run(id: number): void {
-    this.settle();
+    const alone = this.alone.has(id);
+    if (alone && this.broken) throw this.stopped();
+    if (!alone) this.settle();
     const instance = this.instances.get(id);
     if (!instance) throw new Error('wasm: this executable was released');
-    if (this.words) this.signal(command.run, id);
+    if (this.words && !alone) this.signal(command.run, id);
     try {
       instance.exports.run(0);
     } catch (error) {
@@ -135,6 +140,7 @@ export class Threads {
   async close(): Promise<void> {
     this.broken = true;
     this.instances.clear();
+    this.alone.clear();
     if (this.words) Atomics.store(this.words, this.word('failed'), 1);
     await Promise.all(this.workers.splice(0).map((worker) => worker.terminate()));
     this.words = undefined;
