@@ -4,3 +4,7 @@ export { train, DivergedError, type LoopStep, type TrainCallbacks, type TrainOpt
 export { evaluator, type Evaluator, type EvaluatorOptions, type LossModel } from './evaluator.js';
 export { parseMetricsRow, type MetricsRow } from './metrics.js';
 export { CheckpointError, type Checkpoint, type CheckpointFacts, type StoredTensor, type TensorFileFormat } from './checkpoint.js';
+export { planStep, planTraining, type TrainingPlan, type TrainingSizes } from './plan/plan-training.js';
+export { fitTraining, type FitSuggestion, type TrainingFit } from './plan/fit-training.js';
+export { cacheBytes } from './plan/decoding-memory.js';
+export { estimatedSeconds, measureRates, type DeviceRates } from './plan/device-rates.js';

@@ -1,0 +1,109 @@
+/** What training a model takes, from the plans of its real step; nothing runs and nothing is allocated. */
+import { bytesPerElement, foldKey, gradients, jit, planningDevice, plannedBytes, plannedFlops, randomKey, read, tensor, zeros, type Device, type Plan, type Slot, type Tensor } from '@ashlar/tensor';
+import { Encoder, EncoderDecoder, build, type Decoder, type ModelConfigInput, type ParameterCounts } from '@ashlar/models';
+import { training } from '@ashlar/nn';
+import { adamW, type Optimizer } from '@ashlar/optim';
+import { trainStep, type TrainableModel } from '../train-step.js';
+
+/** A training, as far as its cost goes. */
+export interface TrainingSizes {
+  readonly model: ModelConfigInput;
+  /** B, rows of a batch. */
+  readonly batch: number;
+  /** T, tokens of a row; of an encoder-decoder: of the target. */
+  readonly context: number;
+  /** S, tokens of the source of an encoder-decoder; default T. */
+  readonly sourceContext?: number;
+  readonly microBatches?: number;
+  readonly recompute?: boolean;
+  /** Whether gradients are clipped by their global norm; default true. */
+  readonly clip?: boolean;
+  /** Default AdamW. */
+  readonly optimizer?: Optimizer;
+}
+
+export interface TrainingPlan {
+  readonly parameters: number;
+  /** Parameters by part; the sum is `parameters`. */
+  readonly parameterCounts: ParameterCounts;
+  /** Tokens of a step: those of targets, and of sources where there are some. */
+  readonly tokens: number;
+  /** Floating-point operations of a step, each of the plans counted whole; `backward` has the recomputation, `update` clipping and the optimizer. */
+  readonly flops: { readonly forward: number; readonly backward: number; readonly update: number };
+  /** Bytes on the device. */
+  readonly memory: {
+    readonly parameters: number;
+    /** The optimizer's state. */
+    readonly optimizer: number;
+    /** Working memory of the step: activations, gradients and what is between. */
+    readonly working: number;
+    /** Inputs, outputs and constants. */
+    readonly other: number;
+    /** All of it. */
+    readonly total: number;
+  };
+  /** Working memory of forward and backward beside the gradients: what layers keep, and what they compute again if they keep little. */
+  readonly activations: { readonly kept: number; readonly recomputed: number };
+  /** The step itself. */
+  readonly plan: Plan;
+}
+
+const bytesOf = (slots: readonly Slot[]): number => slots.reduce((sum, { size, dtype }) => sum + size * bytesPerElement(dtype), 0);
+
+/** What planning asks of a model, whatever its topology. */
+interface Planned { readonly model: Decoder | Encoder | EncoderDecoder; readonly step: TrainableModel; readonly tokens: number }
+
+/** A model of its own for each training, without memory. */
+function plannedModel({ model: config, batch, context, sourceContext = context }: TrainingSizes): Planned {
+  const model = build(config, { seed: 'none' }) as Planned['model'], namedParameters = () => model.namedParameters();
+  if (model instanceof EncoderDecoder) {
+    const source = zeros([batch, sourceContext], 'i32');
+    return { model, tokens: batch * (context + sourceContext), step: { namedParameters, loss: (tokens, targets, weights) => model.loss(source, tokens, targets, weights) } };
+  }
+  const ofRows = model instanceof Encoder && model.head !== undefined && (config as { head?: { type: string } }).head?.type === 'classes';
+  return { model, tokens: batch * context, step: { namedParameters, loss: (tokens, targets, weights) => model.loss(tokens, ofRows ? targets.slice(undefined, [0, 1]).reshape([targets.shape[0]!]) : targets, weights) } };
+}
+
+/** The plan of the step that `trainStep` would run, alone. */
+export function planStep(sizes: TrainingSizes, device: Device): Plan {
+  const planner = planningDevice(device);
+  return stepPlan(sizes, plannedModel(sizes).step, planner);
+}
+
+function stepPlan({ batch, context, microBatches = 1, recompute = false, clip = true, optimizer = adamW({ learningRate: 1e-3 }) }: TrainingSizes, model: TrainableModel, planner: Device): Plan {
+  const step = trainStep({ model, device: planner, optimizer, microBatches, recompute, ...(clip ? { clip: 1 } : {}) });
+  step.prepare({ tokens: zeros([batch, context], 'i32'), targets: zeros([batch, context], 'i32') });
+  return step.plan!;
+}
+
+/**
+ * The cost of a training on a device, which is asked for its kernels alone: from the plans of the step, of its forward
+ * pass and of its gradients, as the compiler makes them.
+ * @throws what `build` and `trainStep` throw.
+ */
+export function planTraining(sizes: TrainingSizes, device: Device): TrainingPlan {
+  const planner = planningDevice(device), { model, step, tokens } = plannedModel(sizes), { batch, context, microBatches = 1, recompute = false } = sizes;
+  const given = [zeros([batch / microBatches, context], 'i32'), zeros([batch / microBatches, context], 'i32'), tensor(Uint32Array.from(foldKey(randomKey(0), 0)))] as const;
+  const planOf = (f: (loss: Tensor) => readonly Tensor[], again: boolean): Plan => {
+    const compiled = jit((x: Tensor, y: Tensor, key: Tensor) => training({ key, recompute: again }, () => f(step.loss(x, y))), { device: planner });
+    compiled.prepare(...given);
+    return compiled.plan!;
+  };
+  const trained = model.parameters().filter((parameter) => parameter.trainable);
+  const forward = planOf((loss) => [loss], false);
+  const [kept, recomputed] = [false, true].map((again) => planOf((loss) => [loss, ...gradients(loss, trained.map(read))], again)) as [Plan, Plan];
+  const plan = stepPlan(sizes, step, planner);
+
+  const parameters = model.parameters().reduce((sum, { size, dtype }) => sum + size * bytesPerElement(dtype), 0);
+  const whole = plannedFlops(recompute ? recomputed : kept) * microBatches, first = plannedFlops(forward) * microBatches;
+  return {
+    parameters: model.parameterCount, parameterCounts: model.parameterCounts, tokens,
+    flops: { forward: first, backward: whole - first, update: plannedFlops(plan) - whole },
+    memory: {
+      parameters, optimizer: bytesOf(plan.state) - parameters, working: plan.workBytes,
+      other: bytesOf(plan.inputs) + bytesOf(plan.outputs) + bytesOf(plan.constants), total: plannedBytes(plan),
+    },
+    activations: { kept: kept.workBytes, recomputed: recomputed.workBytes },
+    plan,
+  };
+}
