@@ -59,6 +59,18 @@ export function createProgram(streams: Streams, done: (exitCode: number) => void
     .addOption(device())
     .action(async (options) => done(await (await import('./commands/generate.js')).generateCommand(options, streams)));
 
+  program.command('serve').description('answer over HTTP as OpenAI\'s interface does: /v1/completions, /v1/chat/completions')
+    .requiredOption('--run <dir>', 'the folder of a run')
+    .option('--host <address>', 'where to listen; anything but this machine lets others in', '127.0.0.1')
+    .option('--port <n>', '0 takes a free one', wholeNumber(0), 8080)
+    .option('--name <name>', 'what clients call the model; default: the name of the folder')
+    .option('--max-tokens <n>', 'how many tokens a request may ask for', wholeNumber(1), 4096)
+    .option('--concurrency <n>', 'requests at work at once', wholeNumber(1), 2)
+    .option('--queue <n>', 'requests that may wait; more are refused', wholeNumber(0), 32)
+    .option('--body-bytes <n>', 'the largest body of a request', wholeNumber(1), 1 << 20)
+    .addOption(device())
+    .action(async (options) => done(await (await import('./commands/serve.js')).serveCommand(options, streams)));
+
   program.command('eval').description('measure the loss of a trained model over the whole held-out text, or over another text')
     .requiredOption('--run <dir>', 'the folder of a run')
     .option('--data <text>', 'another text: a file or npm:NAME')
@@ -66,14 +78,21 @@ export function createProgram(streams: Streams, done: (exitCode: number) => void
     .option('--json', 'print one JSON object', false)
     .action(async (options) => done(await (await import('./commands/evaluate.js')).evaluateCommand(options, streams)));
 
+  program.command('import').description('make a run of a model of another program: a Hugging Face folder, or a checkpoint of llama2.c')
+    .argument('<path...>', 'a folder, or the files')
+    .option('--out <dir>', 'the folder of the run; default: runs/<name>-<date>-<time>')
+    .action(async (paths, options) => done(await (await import('./commands/import.js')).importCommand(paths, options, streams)));
+
   program.command('export').description('write a trained model in the form of another program')
     .requiredOption('--run <dir>', 'the folder of a run')
     .requiredOption('--format <name>', `which form: ${formatNames.join(', ')}`)
-    .requiredOption('--out <path>', 'the file to write; what is there is replaced')
+    .requiredOption('--out <path>', 'the file to write, which is replaced where there is one; hf: a folder, which must be empty')
     .option('--batch <n>', 'onnx: rows of a batch; default 1', wholeNumber(1))
     .option('--length <n>', 'onnx: tokens of a row; default: the longest that the model takes', wholeNumber(1))
     .option('--source-length <n>', 'onnx, of an encoder-decoder: tokens of its source; default: the longest that the model takes', wholeNumber(1))
     .option('--padding', 'onnx: the model also takes which tokens are padding')
+    .addOption(new Option('--storage <dtype>', 'hf: how weights are stored; default f32').choices(['f32', 'f16', 'bf16']))
+    .option('--family <name>', 'hf: the family, such as llama; default: the first that has the model')
     .action(async (options) => done(await (await import('./commands/export.js')).exportCommand(options, streams)));
 
   program.command('list').description('list the parts that a config can name')

@@ -6,3 +6,4 @@ export { generate, type GenerateOptions } from './generate.js';
 export { decoded, untilStop } from './text.js';
 export { jsonOf, matching, type ConstraintOptions } from './constraint/constraint.js';
 export { JsonSchemaError, jsonSchemaPattern, type JsonSchema } from './constraint/json-schema-pattern.js';
+export { chatFormat, type ChatFormat, type ChatMessage } from './chat.js';
