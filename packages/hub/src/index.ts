@@ -10,6 +10,11 @@ export { checkTokenizer, huggingFaceFiles, modelFromHuggingFace, type HuggingFac
 export { tensorPlaces, type ModulePair, type ParameterShapes, type TensorPlace, type TensorTable } from './tensor-table.js';
 export { readParameters, storedTensors, type ParameterValues, type TensorFiles } from './tensor-transfer.js';
 export { Llama2cError, readLlama2cCheckpoint } from './llama2c-checkpoint.js';
+export { GgufError, type GgufMetadata, type GgufValue } from './gguf/gguf-format.js';
+export { ggufChunks } from './gguf/gguf-writer.js';
+export { ggufReader, type GgufReader, type GgufTensor } from './gguf/gguf-reader.js';
+export { modelFromGguf, type GgufModel } from './gguf/gguf-import.js';
+export { ggufFile, type GgufFile, type GgufOptions } from './gguf/gguf-model.js';
 export { exportOnnx, type ExportOnnxOptions } from './onnx/export-model.js';
 export { onnxModel, type OnnxModelOptions } from './onnx/onnx-model.js';
 export { OnnxError, onnxBytes, onnxChunks, type OnnxAttribute, type OnnxModel, type OnnxNode, type OnnxTensor, type OnnxType, type OnnxValue } from './onnx/onnx-format.js';

@@ -1,4 +1,4 @@
-import { build, type Decoder, type DecoderConfigInput, type Encoder, type EncoderConfigInput, type EncoderDecoder, type EncoderDecoderConfigInput, type ModelType } from '@ashlar/models';
+import { build, type Decoder, type DecoderConfigInput, type Encoder, type EncoderConfigInput, type EncoderDecoder, type EncoderDecoderConfigInput, type Model, type ModelType } from '@ashlar/models';
 import type { Tokenizer } from '@ashlar/text';
 import { HuggingFaceConfigError } from './config-keys.js';
 import { readHuggingFaceConfig, writeHuggingFaceConfig, type SpecialTokens } from './hugging-face-config.js';
@@ -69,9 +69,14 @@ export interface HuggingFaceFiles {
 export async function huggingFaceFiles({ config, model, tokenizer, specialTokens = specialTokensOf(tokenizer) }: WritableModel, { family: wanted }: { readonly family?: string | undefined } = {}): Promise<HuggingFaceFiles> {
   if (tokenizer) checkTokenizer(tokenizer, model);
   const parameters = model.namedParameters(), { family, json } = writeHuggingFaceConfig(config, parameters, { specialTokens, ...(wanted === undefined ? {} : { family: wanted }) });
+  return { family: family.name, json, tensors: storedTensors(family.table(config), parameters, await parameterValues(model)) };
+}
+
+/** A copy of every parameter, by name. */
+export async function parameterValues(model: Model): Promise<Map<string, Float32Array>> {
   const values = new Map<string, Float32Array>();
-  for (const [name, parameter] of parameters) values.set(name, await parameter.read() as Float32Array);
-  return { family: family.name, json, tensors: storedTensors(family.table(config), parameters, values) };
+  for (const [name, parameter] of model.namedParameters()) values.set(name, await parameter.read() as Float32Array);
+  return values;
 }
 
 /** What a tokenizer knows of special tokens. */

@@ -4,16 +4,16 @@
  */
 
 /** Rows of each head from interleaved to half-split order. A weight [heads · D, …], or a bias [heads · D]. */
-export const halfSplitRows = (data: Float32Array, heads: number, headWidth: number): Float32Array =>
+export const halfSplitRows = <Data extends Float32Array | Uint16Array>(data: Data, heads: number, headWidth: number): Data =>
   reordered(data, heads, headWidth, (row) => (row < headWidth / 2 ? 2 * row : 2 * (row - headWidth / 2) + 1));
 
 /** Rows of each head from half-split to interleaved order. */
-export const interleavedRows = (data: Float32Array, heads: number, headWidth: number): Float32Array =>
+export const interleavedRows = <Data extends Float32Array | Uint16Array>(data: Data, heads: number, headWidth: number): Data =>
   reordered(data, heads, headWidth, (row) => (row % 2 === 0 ? row / 2 : (row - 1) / 2 + headWidth / 2));
 
 /** @param from Which row of a head comes to each place. */
-function reordered(data: Float32Array, heads: number, headWidth: number, from: (row: number) => number): Float32Array {
-  const out = new Float32Array(data.length), row = data.length / (heads * headWidth);
+function reordered<Data extends Float32Array | Uint16Array>(data: Data, heads: number, headWidth: number, from: (row: number) => number): Data {
+  const out = data.slice() as Data, row = data.length / (heads * headWidth);
   for (let head = 0; head < heads; head++) {
     for (let place = 0; place < headWidth; place++) {
       const source = (head * headWidth + from(place)) * row;

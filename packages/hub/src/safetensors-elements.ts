@@ -5,7 +5,7 @@ import { SafetensorsError, type StoredDType, type WritableTensor } from './safet
  * A new typed array of `size` elements for a stored dtype, from the bytes that `read` puts into the array it is given.
  * F32, F16, I32 and U32 are read in place; the others are converted.
  */
-export function readElements(dtype: StoredDType, size: number, read: (into: Uint8Array) => void, fail: (problem: string) => SafetensorsError): TypedArray {
+export function readElements(dtype: StoredDType, size: number, read: (into: Uint8Array) => void, fail: (problem: string) => Error): TypedArray {
   const bytesOf = <T extends ArrayBufferView>(array: T): T => {
     read(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
     return array;
@@ -29,7 +29,7 @@ function widened(halves: Uint16Array): Float32Array {
   return new Float32Array(words.buffer);
 }
 
-function narrowed(words: Int32Array, fail: (problem: string) => SafetensorsError): Int32Array {
+function narrowed(words: Int32Array, fail: (problem: string) => Error): Int32Array {
   const values = new Int32Array(words.length / 2);
   for (let i = 0; i < values.length; i++) {
     const low = words[2 * i]!, high = words[2 * i + 1]!;
@@ -39,7 +39,7 @@ function narrowed(words: Int32Array, fail: (problem: string) => SafetensorsError
   return values;
 }
 
-function truths(bytes: Uint8Array, fail: (problem: string) => SafetensorsError): Uint32Array {
+function truths(bytes: Uint8Array, fail: (problem: string) => Error): Uint32Array {
   const wrong = bytes.findIndex((byte) => byte > 1);
   if (wrong >= 0) throw fail(`element ${wrong} of a BOOL must be 0 or 1, got ${bytes[wrong]}`);
   return Uint32Array.from(bytes);

@@ -1,7 +1,7 @@
 export { assertToken, textTokens, UnknownCharacterError, type Tokenizer, type TokenizerJSON } from './tokenizer.js';
 export { characterTokenizer } from './character-tokenizer.js';
 export { byteTokenizer } from './byte-tokenizer.js';
-export { scoredPiecesTokenizer, type ScoredPieces } from './scored-pieces-tokenizer.js';
+export { byteTokens, scoredPiecesTokenizer, type ScoredPieces } from './scored-pieces-tokenizer.js';
 export { parseLlama2cTokenizer } from './llama2c-tokenizer.js';
 export { huggingFaceTokenizer, type HuggingFaceTokenizerFiles } from './hugging-face-tokenizer.js';
 export { huggingFaceForm, type HuggingFaceForm } from './hugging-face-form.js';
