@@ -61,9 +61,9 @@ class Cross extends HeadAttention {
 }
 
 /**
- * Queries of one sequence, keys and values of another, all of which each query sees: x [B, T, C] and context [B, S, C′]
- * give [B, T, C]. A cache keeps the context's keys and values: it is given with the first call alone. Vaswani et al. 2017,
- * arXiv 1706.03762.
+ * softmax(scale · Q(x) K(context)ᵀ) V(context): queries of one sequence, keys and values of another, all of which each
+ * query sees: x [B, T, C] and context [B, S, C′] give [B, T, C]. A cache keeps the context's keys and values: it is given
+ * with the first call alone. Vaswani et al. 2017, arXiv 1706.03762.
  * @throws {RangeError} where kvHeads does not divide heads, heads not the width and no headWidth is given, or an option cannot be.
  */
 export function cross(options: CrossOptions): AttentionVariant {

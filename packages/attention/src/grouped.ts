@@ -34,8 +34,8 @@ export class Grouped extends HeadAttention {
 }
 
 /**
- * Attention of H query heads over G ≤ H shared key/value heads; x [B, T, C] → [B, T, C]. Ainslie et al. 2023, arXiv
- * 2305.13245; with kvHeads 1: Shazeer 2019, arXiv 1911.02150.
+ * softmax(scale · Q[h] K[g]ᵀ) V[g], with g = ⌊h G / H⌋: H query heads over G ≤ H shared key/value heads; x [B, T, C] →
+ * [B, T, C]. Ainslie et al. 2023, arXiv 2305.13245; with kvHeads 1: Shazeer 2019, arXiv 1911.02150.
  * @param name Of the variant in messages, where another is made from this one by its mask and score.
  * @throws {RangeError} where kvHeads does not divide heads, heads not the width and no headWidth is given, or an option cannot be.
  */

@@ -58,9 +58,10 @@ class Longformer extends HeadAttention {
 }
 
 /**
- * A window of `windowKeys` keys about each token, and global tokens that see all and are seen by all. The global tokens'
- * rows have projections of their own; the other rows take one softmax over global keys and window, in which a key counts
- * once. x [B, T, C] → [B, T, C], both ways. Beltagy et al. 2020, arXiv 2004.05150.
+ * softmax(scale · Q Kᵀ, over |q − k| ≤ (windowKeys − 1) / 2 and global tokens) V: a window of `windowKeys` keys about each
+ * token, and global tokens that see all and are seen by all. The global tokens' rows have projections of their own; the
+ * other rows take one softmax over global keys and window, in which a key counts once. x [B, T, C] → [B, T, C], both
+ * ways. Beltagy et al. 2020, arXiv 2004.05150.
  * @throws {RangeError} where windowKeys is not odd, or an option cannot be.
  */
 export function longformer(options: LongformerOptions): AttentionVariant {

@@ -11,8 +11,9 @@ export interface TopKOptions extends Omit<GroupedOptions, 'kvHeads'> {
 }
 
 /**
- * Grouped attention in which only the `keys` greatest scores of each query count, found exactly: all scores are computed
- * and stored, T × T a head. x [B, T, C] → [B, T, C]. Zhao et al. 2019, arXiv 1912.11637.
+ * softmax(scale · Q Kᵀ, over the greatest scores of each query) V: grouped attention in which only the `keys` greatest
+ * scores of each query count, found exactly: all scores are computed and stored, T × T a head. x [B, T, C] → [B, T, C].
+ * Zhao et al. 2019, arXiv 1912.11637.
  * @throws {RangeError} where kvHeads does not divide heads, or an option cannot be.
  */
 export function topK(options: TopKOptions): AttentionVariant {

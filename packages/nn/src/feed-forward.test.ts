@@ -22,7 +22,7 @@ function phi(x: number): number {
 }
 const scalar = {
   gelu: (x: number) => x * phi(x), geluTanh: (x: number) => (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x))), relu: (x: number) => (x > 0 ? x : 0),
-  reluSquared: (x: number) => (x > 0 ? x * x : 0), silu: (x: number) => x / (1 + Math.exp(-x)), sigmoid: (x: number) => 1 / (1 + Math.exp(-x)), identity: (x: number) => x,
+  reluSquared: (x: number) => (x > 0 ? x * x : 0), silu: (x: number) => x / (1 + Math.exp(-x)), sigmoid: (x: number) => 1 / (1 + Math.exp(-x)), identity: (x: number) => x, tanh: Math.tanh,
 };
 const mlpLoops = (activation: (x: number) => number) => (row: readonly number[], weights: Weights): number[] => product(product(row, weights, 'up').map(activation), weights, 'down');
 const gatedLoops = (activation: (x: number) => number) => (row: readonly number[], weights: Weights): number[] => {
@@ -31,7 +31,7 @@ const gatedLoops = (activation: (x: number) => number) => (row: readonly number[
 };
 
 testFeedForward('mlp', mlp(), { devices, reference: mlpLoops(scalar.gelu), changed: { hidden: mlp({ hidden: 10 }), bias: mlp({ bias: false }), activation: mlp({ activation: 'silu' }) } });
-for (const activation of ['geluTanh', 'relu', 'reluSquared', 'silu'] as const) testFeedForward(`mlp with ${activation}`, mlp({ activation, hidden: 9 }), { lengths: [7], bias: activation === 'silu', reference: mlpLoops(scalar[activation]) });
+for (const activation of ['geluTanh', 'relu', 'reluSquared', 'silu', 'tanh'] as const) testFeedForward(`mlp with ${activation}`, mlp({ activation, hidden: 9 }), { lengths: [7], bias: activation === 'silu', reference: mlpLoops(scalar[activation]) });
 const family: [string, (options?: GatedOptions) => FeedForwardVariant, (x: number) => number][] = [
   ['swiglu', swiglu, scalar.silu], ['glu', glu, scalar.sigmoid], ['bilinearGlu', bilinearGlu, scalar.identity], ['reglu', reglu, scalar.relu], ['geglu', geglu, scalar.gelu], ['gegluTanh', gegluTanh, scalar.geluTanh],
 ];

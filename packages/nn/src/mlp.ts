@@ -39,7 +39,7 @@ class Mlp extends Module implements FeedForward {
   flopsPerToken(): number { return this.up.flops + this.down.flops; }
 }
 
-/** Two layers: activation(x U) D, with U [C → F] and D [F → C]; x [..., C]. Dropout on the result. */
+/** Two layers: activation(x U) D, with U [C → F] and D [F → C]; x [..., C]. Dropout on the result. Vaswani et al. 2017, arXiv 1706.03762. */
 export function mlp(options: MlpOptions = {}): FeedForwardVariant {
   if (options.activation !== undefined) activationOf('mlp', options.activation);
   if (options.hidden !== undefined) requireCount('mlp', 'hidden', options.hidden);

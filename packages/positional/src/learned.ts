@@ -37,7 +37,7 @@ class Learned extends Module implements PositionalEncoding {
 
 /**
  * A learned vector a position, added to the token embeddings: x [B, T, C] + W[offset + position]. W [offset + maxLength, C].
- * A sequence that is longer throws; positions given as a tensor are clamped to the table.
+ * Gehring et al. 2017, arXiv 1705.03122. A sequence that is longer throws; positions given as a tensor are clamped to the table.
  */
 export function learned(options: LearnedOptions = {}): PositionalVariant {
   if (options.maxLength !== undefined) requireCount('learned', 'maxLength', options.maxLength);

@@ -9,7 +9,8 @@ export interface DilatedWindowOptions {
 }
 
 /**
- * A query sees `windowKeys` keys, itself and every `dilation`-th before it. Beltagy et al. 2020, arXiv 2004.05150.
+ * A query sees `windowKeys` keys, itself and every `dilation`-th before it:
+ * 0 ≤ q − k < windowKeys · dilation, a multiple of dilation. Beltagy et al. 2020, arXiv 2004.05150.
  * @throws {RangeError} where a number is not whole and from 1.
  */
 export function dilatedWindow({ windowKeys, dilation }: DilatedWindowOptions): Mask {

@@ -9,8 +9,9 @@ export interface FixedPatternOptions {
 }
 
 /**
- * A query sees the keys of its own block up to itself, and the last `summary` keys of each block before. The fixed
- * pattern of the Sparse Transformer (both of its heads in one), Child et al. 2019, arXiv 1904.10509.
+ * A query sees the keys of its own block up to itself, and the last `summary` keys of each block before: k ≤ q, with
+ * ⌊q / stride⌋ = ⌊k / stride⌋ or k mod stride ≥ stride − summary. The fixed pattern of the Sparse Transformer (both of its
+ * heads in one), Child et al. 2019, arXiv 1904.10509.
  * @throws {RangeError} where a number is not whole and from 1, or summary is greater than stride.
  */
 export function fixedPattern({ stride, summary = 1 }: FixedPatternOptions): Mask {

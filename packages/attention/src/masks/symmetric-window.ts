@@ -2,8 +2,8 @@ import { requireCount } from '@ashlar/nn';
 import { relative, type Mask } from './mask.js';
 
 /**
- * A query sees `windowKeys` keys: itself and (windowKeys − 1) / 2 on either side. Longformer's window, Beltagy et al.
- * 2020, arXiv 2004.05150.
+ * A query sees `windowKeys` keys: itself and (windowKeys − 1) / 2 on either side; |q − k| ≤ (windowKeys − 1) / 2.
+ * Longformer's window, Beltagy et al. 2020, arXiv 2004.05150.
  * @throws {RangeError} where windowKeys is not odd.
  */
 export function symmetricWindow(windowKeys: number): Mask {

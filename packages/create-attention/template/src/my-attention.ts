@@ -1,4 +1,4 @@
-import { multiHead, reaching, type Mask, type MultiHeadOptions } from '@ashlar/attention';
+import { multiHead, reaching, relative, type Mask, type MultiHeadOptions } from '@ashlar/attention';
 import { requireCount, type AttentionVariant } from '@ashlar/nn';
 import type { ScoreMod } from '@ashlar/tensor';
 
@@ -9,11 +9,14 @@ export interface MyAttentionOptions extends Omit<MultiHeadOptions, 'causal' | 'm
   readonly fade: number;
 }
 
-/** 0 ≤ q − k < windowKeys. The reach is a promise: no query sees a key so far before it, so that a cache may forget it. */
-const nearby = (windowKeys: number): Mask => reaching(windowKeys, ({ q, k }) => k.le(q).and(q.sub(k).lt(windowKeys)));
+/**
+ * 0 ≤ q − k < windowKeys. Two promises: no query sees a key so far before it (`reaching`), so that a cache may forget it;
+ * places count by their difference alone (`relative`), so that documents may share a row.
+ */
+const nearby = (windowKeys: number): Mask => relative(reaching(windowKeys, ({ q, k }) => k.le(q).and(q.sub(k).lt(windowKeys))));
 
 /** score − fade · (q − k) */
-const fading = (fade: number): ScoreMod => ({ score, q, k }) => score.sub(q.sub(k).cast('f32').mul(fade));
+const fading = (fade: number) => relative<ScoreMod>(({ score, q, k }) => score.sub(q.sub(k).cast('f32').mul(fade)));
 
 /**
  * softmax(scale · Q Kᵀ − fade · (q − k), over 0 ≤ q − k < windowKeys) V in H heads; x [B, T, C] → [B, T, C]. Unpublished.
