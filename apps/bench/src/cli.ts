@@ -10,6 +10,12 @@ const wholeNumber = (least: number) => (text: string): number => {
   return value;
 };
 
+const positive = (text: string): number => {
+  const value = Number(text);
+  if (!(value > 0 && value < Infinity)) throw new InvalidArgumentError('it must be a number above 0');
+  return value;
+};
+
 const gathered = (value: string, before: readonly string[]): string[] => [...before, value];
 
 const program = new Command('bench').description('Measures Ashlar, and its peers beside it.').enablePositionalOptions();
@@ -87,6 +93,16 @@ onDevice('recall', 'what mixers reach in multi-query associative recall, beside 
   .option('--rate <rate>', 'peak of the learning rate', Number, 1e-3)
   .option('--seed <n>', 'of weights, examples and their order', wholeNumber(0), 0)
   .action(async (options) => (await import('./recall/command.js')).runRecall(options));
+
+program.command('gpu-report')
+  .description('check and time every kernel on this machine\'s GPU, and write a file to send back; exit code 1 when one is wrong')
+  .addOption(new Option('--adapter <adapter>', 'the WebGPU adapter').choices(adapterChoices).default('auto'))
+  .option('--quick', 'small sizes and few rounds: minutes on a software adapter')
+  .option('--out <file>', 'the file', 'gpu-report.json')
+  .option('--gpu <name>', 'lower bounds for this GPU of the table (default: for rates measured here)')
+  .option('--flops <teraflops>', 'lower bounds for this many TFLOP/s; with --bandwidth', positive)
+  .option('--bandwidth <gigabytes>', 'lower bounds for this many GB/s; with --flops', positive)
+  .action(async (options) => (await import('./gpu-report/command.js')).runGpuReport(options));
 
 program.command('list')
   .description('every benchmark, with its parameters')

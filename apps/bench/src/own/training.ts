@@ -1,5 +1,5 @@
 /** A training step on one of our devices, as a contestant. */
-import { plannedBytes, type Device } from '@ashlar/tensor';
+import { plannedBytes, type Device, type Plan } from '@ashlar/tensor';
 import { stepBatch } from '../steps/batches.js';
 import type { StepDefinition } from '../steps/definition.js';
 import type { Training } from '../serve.js';
@@ -8,8 +8,11 @@ import { compiledStep, stepModel, trainBatch } from './step-model.js';
 /** Steps over which submits are counted, with nothing read in between. */
 const countedSteps = 2;
 
+/** A training whose plan can be asked for, once a step has run. */
+export interface OwnTraining extends Training { plan(): Plan | undefined }
+
 /** The step with its initial weights on the device, which the training then owns. */
-export function ownTraining(definition: StepDefinition, device: Device): Training {
+export function ownTraining(definition: StepDefinition, device: Device): OwnTraining {
   const model = stepModel(definition), step = compiledStep(definition, model, device);
   const parameters = model.parameters(), last = parameters.at(-1)!;
   return {
@@ -41,6 +44,7 @@ export function ownTraining(definition: StepDefinition, device: Device): Trainin
         kernels: plan.steps.length, submitsPerStep, compilations: step.compilations.length,
       };
     },
+    plan: () => step.plan,
     close: () => device.close(),
   };
 }
