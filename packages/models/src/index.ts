@@ -16,3 +16,4 @@ export {
 } from './model-config.js';
 export type { PartConfig } from './config-parts.js';
 export { describeCatalogue, pairProblems, topologyProblems, type PairProblem, type PartDescription, type PartName, type PlaceProblem } from './compatibility.js';
+export { presets, type PresetName } from './presets.js';

@@ -69,7 +69,7 @@ export type ConfigInputWith<Type extends ModelType, Parts extends OwnParts> = { 
  * @param name What stands before every path in messages, such as a file name; default none.
  * @throws {ConfigError} with a line for each problem.
  */
-export function parseModelConfig<Type extends ModelType>(config: { readonly modelType: Type }, name?: string, parts?: OwnParts): Configs[Type];
+export function parseModelConfig<Config extends { readonly modelType: ModelType }>(config: Config, name?: string, parts?: OwnParts): Configs[Config['modelType']];
 export function parseModelConfig(config: unknown, name?: string, parts?: OwnParts): ModelConfig;
 export function parseModelConfig(config: unknown, name?: string, parts?: OwnParts): ModelConfig {
   const source = sourceWith(parts), { schema, stacks } = parts ? schemasOf(source) : own, parsed = parseConfig(schema, config, name);

@@ -8,7 +8,7 @@ export interface PatternPart { readonly type: string; readonly [option: string]:
 
 const shapeOf = (entries: Readonly<Record<string, AnyEntry<never>>>) => ({
   order: z.string().min(1).describe('A letter a layer, from the first.'),
-  variants: z.record(z.string().length(1), entriesSchema(entries) as unknown as z.ZodType<PatternPart, PatternPart | string>).describe('What the letters stand for.'),
+  variants: z.record(z.string().length(1), entriesSchema(entries) as unknown as z.ZodType<PatternPart | string>).describe('What the letters stand for.'),
   overrides: z.record(z.string(), z.string().length(1)).optional().describe('Letters of single layers, by their number from 0.'),
   repeat: z.boolean().optional().describe('Whether the order begins again where it ends; default true.'),
 });
