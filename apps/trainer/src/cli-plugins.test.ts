@@ -77,7 +77,8 @@ describe('parts of plugins', () => {
   });
 
   test.each<[string, unknown, object, string]>([
-    ['that are not installed', ['nowhere'], windowed, 'plugins: "nowhere" cannot be found from the folder of the config: install it there (npm install nowhere), or give a file such as "./dist/index.js"'],
+    ['that are not installed', ['nowhere'], windowed, 'plugins: "nowhere": it cannot be found from the folder of the config: install it there (npm install nowhere), or give a file such as "./dist/index.js"'],
+    ['that are no file', ['./dist/mine.js'], windowed, 'plugins: "./dist/mine.js": there is no such file'],
     ['that export none', ['empty'], windowed, 'it must export parts: { attention: { mine: entry } }'],
     ['that fail', ['broken'], windowed, 'index.js: out of order'],
     ['of no family', ['strange'], windowed, 'there is no family "attentions"; the families are attention, positional'],

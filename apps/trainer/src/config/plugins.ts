@@ -11,7 +11,8 @@ export const placedPlugins = (names: readonly string[], config: string): string[
   try {
     return createRequire(resolve(config)).resolve(name);
   } catch (error) {
-    throw new Failure(exitCodes.usage, `${config}: plugins: ${JSON.stringify(name)} cannot be found from the folder of the config: install it there (npm install ${name}), or give a file such as "./dist/index.js"`, { cause: error });
+    const advice = /^[./]|^[A-Za-z]:/.test(name) ? 'there is no such file' : `it cannot be found from the folder of the config: install it there (npm install ${name}), or give a file such as "./dist/index.js"`;
+    throw new Failure(exitCodes.usage, `${config}: plugins: ${JSON.stringify(name)}: ${advice}`, { cause: error });
   }
 });
 
