@@ -1,13 +1,13 @@
 /** What decoding remembers. */
 import { jit, planningDevice, tensor, zeros, type Device, type Tensor } from '@ashlar/tensor';
-import { CombinationError, Decoder, EncoderDecoder, build, type ModelConfigInput } from '@ashlar/models';
+import { CombinationError, Decoder, EncoderDecoder, build, type ModelConfigInput, type OwnParts } from '@ashlar/models';
 
 /**
  * Bytes of the cache of one sequence, for each number of tokens; of an encoder-decoder with so many tokens of the source
  * too. Undefined where the model keeps no cache (encoders, and attention without one). Nothing is allocated.
  */
-export function cacheBytes(config: ModelConfigInput, contexts: readonly number[], device: Device): readonly { readonly context: number; readonly bytes: number }[] | undefined {
-  const planner = planningDevice(device), model = build(config, { seed: 'none' }) as unknown;
+export function cacheBytes(config: ModelConfigInput, contexts: readonly number[], device: Device, parts?: OwnParts): readonly { readonly context: number; readonly bytes: number }[] | undefined {
+  const planner = planningDevice(device), model = build(config, { seed: 'none', ...(parts ? { parts } : {}) }) as unknown;
   if (!(model instanceof Decoder) && !(model instanceof EncoderDecoder)) return undefined;
   const bytesAt = (context: number): number => {
     const cache = model.cache({ capacity: context });

@@ -40,10 +40,10 @@ const widthSteps = 16;
 const mostParts = 8;
 
 /** Smaller widths of which the model can be built, from the greatest. */
-function smallerWidths(config: ModelConfigInput): number[] {
+function smallerWidths({ model: config, parts }: TrainingSizes): number[] {
   const width = widthOf(config), step = Math.max(1, Math.floor(width / widthSteps));
   const canBe = (smaller: number): boolean => {
-    try { return build(withWidth(config, smaller), { seed: 'none' }) !== undefined; } catch (error) {
+    try { return build(withWidth(config, smaller), { seed: 'none', ...(parts ? { parts } : {}) }) !== undefined; } catch (error) {
       if (error instanceof RangeError || error instanceof CombinationError || error instanceof ConfigError) return false;
       throw error;
     }
@@ -89,7 +89,7 @@ export function fitTraining(sizes: TrainingSizes, memory: number, device: Device
       ...same, ...both,
       ...mildest(below(batch).filter((value) => value % microBatches === 0), (value) => planned({ batch: value }, { ...sizes, batch: value })),
       ...mildest(below(context), (value) => planned({ context: value }, { ...sizes, context: value, ...(sourceContext === undefined ? {} : { sourceContext: Math.max(1, Math.round((sourceContext * value) / context)) }) })),
-      ...mildest(smallerWidths(model), (value) => planned({ width: value }, { ...sizes, model: withWidth(model, value) })),
+      ...mildest(smallerWidths(sizes), (value) => planned({ width: value }, { ...sizes, model: withWidth(model, value) })),
     ],
   };
 }

@@ -1,6 +1,6 @@
 /** What training a model takes, from the plans of its real step; nothing runs and nothing is allocated. */
 import { bytesPerElement, foldKey, gradients, jit, planningDevice, plannedBytes, plannedFlops, randomKey, read, tensor, zeros, type Device, type Plan, type Slot, type Tensor } from '@ashlar/tensor';
-import { Encoder, EncoderDecoder, build, type Decoder, type ModelConfigInput, type ParameterCounts } from '@ashlar/models';
+import { Encoder, EncoderDecoder, build, type Decoder, type ModelConfigInput, type OwnParts, type ParameterCounts } from '@ashlar/models';
 import { training } from '@ashlar/nn';
 import { adamW, type Optimizer } from '@ashlar/optim';
 import { trainStep, type TrainableModel } from '../train-step.js';
@@ -8,6 +8,8 @@ import { trainStep, type TrainableModel } from '../train-step.js';
 /** A training, as far as its cost goes. */
 export interface TrainingSizes {
   readonly model: ModelConfigInput;
+  /** Parts that it names beside those of the catalogue. */
+  readonly parts?: OwnParts;
   /** B, rows of a batch. */
   readonly batch: number;
   /** T, tokens of a row; of an encoder-decoder: of the target. */
@@ -54,8 +56,8 @@ const bytesOf = (slots: readonly Slot[]): number => slots.reduce((sum, { size, d
 interface Planned { readonly model: Decoder | Encoder | EncoderDecoder; readonly step: TrainableModel; readonly tokens: number }
 
 /** A model of its own for each training, without memory. */
-function plannedModel({ model: config, batch, context, sourceContext = context }: TrainingSizes): Planned {
-  const model = build(config, { seed: 'none' }) as Planned['model'], namedParameters = () => model.namedParameters();
+function plannedModel({ model: config, parts, batch, context, sourceContext = context }: TrainingSizes): Planned {
+  const model = build(config, { seed: 'none', ...(parts ? { parts } : {}) }) as Planned['model'], namedParameters = () => model.namedParameters();
   if (model instanceof EncoderDecoder) {
     const source = zeros([batch, sourceContext], 'i32');
     return { model, tokens: batch * (context + sourceContext), step: { namedParameters, loss: (tokens, targets, weights) => model.loss(source, tokens, targets, weights) } };
