@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { training } from '@ashlar/nn';
+import { multiHead } from '@ashlar/attention';
+import { mlp, training } from '@ashlar/nn';
+import { rmsNorm } from '@ashlar/norm';
+import { noPositions } from '@ashlar/positional';
 import { jit, tensor, type Tensor } from '@ashlar/tensor';
 import { reference } from '@ashlar/tensor/reference';
-import { build, type Decoder, type DecoderConfigInput } from './index.js';
+import { build, decoder, type Decoder, type DecoderConfigInput } from './index.js';
 
 const base: DecoderConfigInput = {
   modelType: 'decoder', vocabulary: 50, width: 16, depth: 3, maxLength: 9, attention: { type: 'multiHead', heads: 2 }, positional: 'rotary', norm: 'rmsNorm', feedForward: 'swiglu', initialisation: { std: 0.3 },
@@ -82,4 +85,38 @@ test.each([['deepNorm', (8 * 3) ** -0.25], ['subNorm', Math.sqrt(Math.log(6))]])
   expect(await std('layers.1.attention.output.weight') / xavier(64, 64) / gain).toBeCloseTo(1, 1);
   for (const name of ['up', 'gate', 'down']) expect(await std(`layers.2.feedForward.${name}.weight`) / xavier(64, hidden) / gain).toBeCloseTo(1, 1);
   expect(await std('tokens.weight') / 0.3).toBeCloseTo(1, 1);
+});
+
+describe('the head and the embeddings', () => {
+  const fromValues = { vocabulary: 5, width: 8, depth: 1, attention: multiHead({ heads: 2 }), positional: noPositions(), norm: rmsNorm(), feedForward: mlp() };
+  const logits = async (more: object, write: (model: Decoder) => void = () => {}): Promise<number[]> => {
+    const model = build({ ...base, ...more } as DecoderConfigInput, { seed: 1 });
+    write(model);
+    return [...await model.logits(tokens).data(device)].map(Number);
+  };
+  const near = (got: readonly number[], expected: readonly number[]): void => expected.forEach((value, i) => expect(got[i]).toBeCloseTo(value, 4));
+  test('logitScale, headBias and logitSoftcap: cap · tanh((scale · x Wᵀ + b) / cap)', async () => {
+    const plain = await logits({}), bias = Float32Array.from({ length: 50 }, (_, i) => Math.sin(i));
+    near(await logits({ logitScale: 0.25 }), plain.map((value) => value / 4));
+    near(await logits({ logitScale: 0.25, headBias: true, logitSoftcap: 2 }, (model) => model.headBias!.write(bias)), plain.map((value, i) => 2 * Math.tanh((value / 4 + bias[i % 50]!) / 2)));
+    expect([true, 'fixed'].map((headBias) => build({ ...base, headBias } as DecoderConfigInput).headBias!.trainable)).toEqual([true, false]);
+    for (const [name, value] of [['logitScale', -1], ['logitSoftcap', 0]] as const) expect(() => decoder({ ...fromValues, [name]: value })).toThrow(`decoder: ${name} must be greater than 0, got ${value}`);
+  });
+  test('a padded vocabulary has more rows, and the logits of its tokens alone', async () => {
+    for (const tiedHead of [true, false]) {
+      const padded = build({ ...base, tiedHead, vocabularyMultiple: 64 }), plain = build({ ...base, tiedHead });
+      expect([padded.tokens.weight.shape, padded.vocabulary, padded.parameterCount - plain.parameterCount]).toEqual([[64, 16], 50, (tiedHead ? 1 : 2) * 14 * 16]);
+      for (const [name, parameter] of padded.namedParameters()) parameter.write(Float32Array.from({ length: parameter.size }, (_, i) => [...name].length * Math.sin(i)));
+      for (const [name, parameter] of plain.namedParameters()) parameter.write(Float32Array.from({ length: parameter.size }, (_, i) => [...name].length * Math.sin(i)));
+      near([...await padded.logits(tokens).data(device)].map(Number), [...await plain.logits(tokens).data(device)].map(Number));
+    }
+  });
+  test('embeddingScale multiplies the token embeddings, embeddingNorm normalizes the sum', async () => {
+    const scaled = (factor: number) => (model: Decoder): void => { void model.tokens.weight.write(Float32Array.from({ length: 50 * 16 }, (_, i) => factor * Math.cos(i))); };
+    near(await logits({ embeddingScale: 4, tiedHead: false }, scaled(1)), await logits({ tiedHead: false }, scaled(4)));
+    const normed = (factor: number) => logits({ embeddingNorm: true, tiedHead: false, norm: { type: 'rmsNorm', epsilon: 1e-12 } }, scaled(factor));
+    near(await normed(1), await normed(3));
+    expect(build({ ...base, embeddingNorm: true }).parameterCounts.norm - build(base).parameterCounts.norm).toBe(16);
+    expect(() => decoder({ ...fromValues, embeddingScale: 0 })).toThrow('decoder: embeddingScale must be greater than 0, got 0');
+  });
 });
