@@ -54,7 +54,7 @@ describe('BERT under other names gives the logits that PyTorch recorded', () => 
     expect(await worstOf(config('bert'), old)).toBeLessThan(2e-5);
     expect(modelFromHuggingFace(config('bert'), files(old)).unused).toEqual(['bert.pooler.dense.weight', 'bert.pooler.dense.bias', 'cls.seq_relationship.weight']);
     old.set('cls.predictions.decoder.bias', random(61));
-    expect(() => modelFromHuggingFace(config('bert'), files(old))).toThrow('"cls.predictions.decoder.bias": config.json ties it to cls.predictions.bias, and it differs from that');
+    expect(() => modelFromHuggingFace(config('bert'), files(old))).toThrow('"cls.predictions.decoder.bias": the config ties it to cls.predictions.bias, and it differs from that');
     expect(await worstOf(config('bert'), renamed(tensorsOf('bert'), [[/^bert\./, '']]))).toBeLessThan(2e-5);
   });
 });

@@ -111,13 +111,13 @@ describe('tensors', () => {
     const [one, other] = [load('gpt2', bare), load('gpt2', tensorsOf('gpt2'))].map(({ model }) => model.namedParameters());
     for (const [name, parameter] of one!) expect(await parameter.read()).toEqual(await other!.get(name)!.read());
     bare.set('lm_head.weight', { ...bare.get('wte.weight')!, data: bare.get('wte.weight')!.data.map((value, i) => (i === 9 ? value + 1 : value)) });
-    expect(() => load('gpt2', bare)).toThrow('"lm_head.weight": config.json ties it to transformer.wte.weight, and it differs from that');
+    expect(() => load('gpt2', bare)).toThrow('"lm_head.weight": the config ties it to transformer.wte.weight, and it differs from that');
   });
 
   test.each<[string, (tensors: Map<string, HostTensor>) => void, string]>([
     ['a missing tensor', (all) => all.delete('model.layers.1.mlp.up_proj.weight'), `"model.layers.1.mlp.up_proj.weight": it is missing; it is the model's layers.1.feedForward.up.weight`],
-    ['a wrong shape', (all) => all.set('model.norm.weight', f32(new Float32Array(31))), 'its shape must be [32] by config.json, got [31]'],
-    ['a stranger', (all) => all.set('model.layers.2.mlp.up_proj.weight', f32(new Float32Array(1))), '"model.layers.2.mlp.up_proj.weight": the model that config.json describes has no place for it'],
+    ['a wrong shape', (all) => all.set('model.norm.weight', f32(new Float32Array(31))), 'its shape must be [32] by the model\'s config, got [31]'],
+    ['a stranger', (all) => all.set('model.layers.2.mlp.up_proj.weight', f32(new Float32Array(1))), '"model.layers.2.mlp.up_proj.weight": the model has no place for it'],
     ['integers', (all) => all.set('model.norm.weight', { dtype: 'i32', shape: [32], data: new Int32Array(32) }), 'it must hold floats, got i32'],
   ])('%s is refused', (_, change, message) => {
     const tensors = tensorsOf('llama');

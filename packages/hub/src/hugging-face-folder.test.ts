@@ -123,7 +123,7 @@ test('what is missing or broken is named with its path', () => {
   writeFileSync(config, JSON.stringify({ ...json(join(llama, 'config.json')), num_hidden_layers: 1e9 }));
   expect(() => loadHuggingFace(path)).toThrow(`${config}: it says 1000000000 layers, and ${join(path, 'model.safetensors')} has 21 tensors`);
   writeFileSync(config, JSON.stringify({ ...json(join(llama, 'config.json')), vocab_size: 1e12 }));
-  expect(() => loadHuggingFace(path)).toThrow('its shape must be [1000000000000, 32] by config.json, got [61, 32]');
+  expect(() => loadHuggingFace(path)).toThrow('its shape must be [1000000000000, 32] by the model\'s config, got [61, 32]');
   rmSync(config);
   expect(() => loadHuggingFace(path)).toThrow(`${config}: there is no such file`);
   mkdirSync(config);

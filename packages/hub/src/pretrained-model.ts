@@ -40,9 +40,18 @@ export function modelFromHuggingFace<Type extends ModelType = ModelType>(json: u
   // A layer has tensors: a greater depth is refused before so many layers are built.
   const depth = config.modelType === 'encoderDecoder' ? Math.max(config.encoder?.depth ?? 0, config.decoder?.depth ?? 0, config.depth ?? 0) : config.depth;
   if (depth > files.tensors.size) throw new HuggingFaceConfigError(`${source}: it says ${depth} layers, and ${files.name} has ${files.tensors.size} tensors`);
-  const model = build(config, { seed: 'none' }), { values, unused } = readParameters(family.table(config), model.namedParameters(), files);
+  const model = built(config, source), { values, unused } = readParameters(family.table(config), model.namedParameters(), files);
   model.load(values);
   return { modelType: family.modelType, family: family.name, config, model, specialTokens, unused } as unknown as HuggingFaceModel<Type>;
+}
+
+/** The model without its weights. What does not fit together is an error of the file's. */
+export function built<Type extends ModelType>(config: Kinds[Type]['config'], source: string): Kinds[Type]['model'] {
+  try {
+    return build(config as DecoderConfigInput, { seed: 'none' });
+  } catch (error) {
+    throw new HuggingFaceConfigError(`${source}: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /** What is written: a model with the config that it was built from, and what belongs to it. */

@@ -33,12 +33,12 @@ export function readParameters(table: TensorTable, parameters: ParameterShapes, 
     if (!files.tensors.has(name)) continue;
     checkShape(files, name, place);
     const copy = turned(floats(files, name), place), own = partOf(values.get(place.parameter)!, place);
-    if (copy.some((value, i) => value !== own[i] && !(Number.isNaN(value) && Number.isNaN(own[i])))) throw failed(files, name, `config.json ties it to ${places.find(({ parameter }) => parameter === place.parameter)!.stored}, and it differs from that`);
+    if (copy.some((value, i) => value !== own[i] && !(Number.isNaN(value) && Number.isNaN(own[i])))) throw failed(files, name, `the config ties it to ${places.find(({ parameter }) => parameter === place.parameter)!.stored}, and it differs from that`);
     known.add(name);
   }
   const others = [...files.tensors.keys()].filter((name) => name.startsWith(prefix) && !known.has(name) && !table.buffers?.test(name));
   const stranger = others.find((name) => !table.unused?.test(name));
-  if (stranger !== undefined) throw failed(files, stranger, 'the model that config.json describes has no place for it');
+  if (stranger !== undefined) throw failed(files, stranger, 'the model has no place for it');
   return { values, unused: others };
 }
 
@@ -63,7 +63,7 @@ const failed = (files: TensorFiles, name: string, problem: string): SafetensorsE
 function checkShape(files: TensorFiles, name: string, { shape }: TensorPlace, missing = ''): void {
   const found = files.tensors.get(name)?.shape;
   if (found === undefined) throw failed(files, name, missing);
-  if (found.join() !== shape.join()) throw failed(files, name, `its shape must be [${shape.join(', ')}] by config.json, got [${found.join(', ')}]`);
+  if (found.join() !== shape.join()) throw failed(files, name, `its shape must be [${shape.join(', ')}] by the model's config, got [${found.join(', ')}]`);
 }
 
 function floats(files: TensorFiles, name: string): Float32Array {

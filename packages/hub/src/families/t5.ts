@@ -4,7 +4,7 @@ import type { Family } from './family.js';
 import { activationNames, activations, dropoutOf, gatedTypes, gateNames, hiddenOf, initialStd } from './parts.js';
 import { alike, attentionPairs, partOf, stacksOf } from './pair-family.js';
 
-const gatedPrefix = 'gated-', projections = ['q', 'k', 'v', 'o'] as const;
+const gatedPrefix = 'gated-', greatestDistance = 1 << 16, projections = ['q', 'k', 'v', 'o'] as const;
 
 /** A stack's layers; `last` is the number of the feed-forward among a layer's parts. */
 const stackPairs = (stack: 'encoder' | 'decoder', last: number): readonly ModulePair[] => {
@@ -46,11 +46,14 @@ export const t5: Family = {
     keys.only('dense_act_fn', [name, gate], name);
     keys.ignore(['n_positions', 'classifier_dropout', 'initializer_factor']);
     keys.only('is_decoder', [false], false);
+    const maxDistance = keys.count('relative_attention_max_distance', 128);
+    // Each distance up to it has a place in a table, which the file need not pay for.
+    if (maxDistance > greatestDistance) throw keys.wrong('relative_attention_max_distance', `a whole number up to ${greatestDistance}`, maxDistance);
     const scaled = keys.flag('scale_decoder_outputs', tiedHead), dropout = keys.number('dropout_rate', 0.1);
     return {
       modelType: 'encoderDecoder', vocabulary: keys.count('vocab_size', 32128), width, depth,
       attention: { type: 'multiHead', heads, headWidth, scale: 1 }, crossAttention: { type: 'cross', heads, headWidth, scale: 1 },
-      positional: { type: 't5Bias', buckets: keys.count('relative_attention_num_buckets', 32), maxDistance: keys.count('relative_attention_max_distance', 128) },
+      positional: { type: 't5Bias', buckets: keys.count('relative_attention_num_buckets', 32), maxDistance },
       norm: { type: 'rmsNorm', epsilon: keys.number('layer_norm_epsilon', 1e-6) },
       feedForward: gated ? { type: gatedTypes[gate as keyof typeof gatedTypes], hidden } : { type: 'mlp', hidden, activation: activations[name as keyof typeof activations] },
       decoder: { depth: keys.count('num_decoder_layers', depth) }, tiedHead, ...(scaled ? { logitScale: 1 / Math.sqrt(width) } : {}),

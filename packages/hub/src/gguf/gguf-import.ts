@@ -1,7 +1,7 @@
-import { build, type DecoderConfigInput } from '@ashlar/models';
+import type { DecoderConfigInput } from '@ashlar/models';
 import { scoredPiecesTokenizer, type Tokenizer } from '@ashlar/text';
 import { readHuggingFaceConfig, type SpecialTokens } from '../hugging-face-config.js';
-import type { PretrainedModel } from '../pretrained-model.js';
+import { built, type PretrainedModel } from '../pretrained-model.js';
 import { halfSplitRows } from '../rotary-rows.js';
 import { readParameters } from '../tensor-transfer.js';
 import { GgufError, type GgufMetadata } from './gguf-format.js';
@@ -26,7 +26,7 @@ export function modelFromGguf({ metadata, tensors, read }: GgufReader, name = 'g
   const [family, { pairs }] = known, json = configOf(metadata, { architecture: architecture!, family, has: (tensor) => tensors.has(tensor), fail });
   const { config, specialTokens } = readHuggingFaceConfig(json, { source: name }), decoder = config as DecoderConfigInput;
   if (decoder.depth > tensors.size) throw fail(`it says ${decoder.depth} layers, and it has ${tensors.size} tensors`);
-  const model = build(decoder, { seed: 'none' }), heads = { attn_q: json.num_attention_heads as number, attn_k: json.num_key_value_heads as number };
+  const model = built<'decoder'>(decoder, name), heads = { attn_q: json.num_attention_heads as number, attn_k: json.num_key_value_heads as number };
   const { values } = readParameters(ggufTable, model.namedParameters(), {
     name, tensors,
     read(stored) {
