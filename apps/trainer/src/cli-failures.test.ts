@@ -70,7 +70,7 @@ test('none of these has left anything behind', () => {
 });
 
 describe('words that are not understood', () => {
-  test.each([[['trian'], "unknown command 'trian'"], [['train', '--confg', 'x'], "unknown option '--confg'"], [['generate', '--run', 'x'], "required option '--prompt <text>' not specified"], [['train', '--seed', 'x'], 'It must be a whole number from 0.'], [['generate', '--run', 'x', '--prompt', 'x', '--top-p', '2'], 'It must be a number above 0 and at most 1.']])('%j', (words, message) => refused(words, 2, message));
+  test.each([[['trian'], "unknown command 'trian'"], [['train', '--confg', 'x'], "unknown option '--confg'"], [['generate', '--run', 'x'], 'generate needs --prompt TEXT, or --chat'], [['train', '--seed', 'x'], 'It must be a whole number from 0.'], [['generate', '--run', 'x', '--prompt', 'x', '--top-p', '2'], 'It must be a number above 0 and at most 1.']])('%j', (words, message) => refused(words, 2, message));
   test('help is no error', async () => {
     expect(await ashlar(['train', '--help'])).toMatchObject({ code: 0, stderr: '', stdout: expect.stringContaining('--config <file>') });
     expect((await ashlar(['--help'])).stdout).toContain('Exit codes: 0 done, 1 trouble at run time, 2 usage or config, 3 text, model or checkpoint file');

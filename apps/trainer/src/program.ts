@@ -20,6 +20,12 @@ const numberIn = (allowed: string, test: (value: number) => boolean) => (text: s
   return value;
 };
 const share = numberIn('above 0 and at most 1', (value) => value > 0 && value <= 1);
+const units: Readonly<Record<string, number>> = { '': 1, B: 1, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30, TIB: 2 ** 40 };
+const memorySize = (text: string): number => {
+  const [, number, unit] = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text) ?? [], size = units[unit?.toUpperCase() ?? 'none'];
+  if (number === undefined || size === undefined || Number(number) <= 0) throw new InvalidArgumentError('It must be a size such as 8GB or 512MiB.');
+  return Number(number) * size;
+};
 const collect = (text: string, before: string[]): string[] => [...before, text];
 
 /**
@@ -44,9 +50,21 @@ export function createProgram(streams: Streams, done: (exitCode: number) => void
     .option('--json', 'print the rows of metrics.jsonl to stdout and nothing else', false)
     .action(async (options) => done(await (await import('./commands/train.js')).trainCommand(options, streams)));
 
+  program.command('plan').description('tell what a training takes before it runs: parameters, operations, memory, time, and what fits')
+    .requiredOption('--config <file>', 'a config of `ashlar train`, or a model\'s alone (with modelType at its top)')
+    .option('--set <key=value>', 'set a key of the config, such as training.recompute=true; may be repeated', collect, [])
+    .option('--batch <n>', 'rows of a batch; default: as the config says, 1 for a model alone', wholeNumber(1))
+    .option('--context <n>', 'tokens of a row; default: as the config says, the longest sequence of a model alone', wholeNumber(1))
+    .option('--memory <size>', 'a limit such as 8GB or 512MiB: tells whether the step fits, and which changes make it', memorySize)
+    .addOption(device())
+    .option('--json', 'print one JSON object', false)
+    .action(async (options) => done(await (await import('./commands/plan.js')).planCommand(options, streams)));
+
   program.command('generate').description('write text with a trained model')
     .requiredOption('--run <dir>', 'the folder of a run')
-    .requiredOption('--prompt <text>', 'what to go on from')
+    .option('--prompt <text>', 'what to go on from')
+    .option('--chat', 'talk, line by line; /new begins anew, /exit ends', false)
+    .option('--system <text>', 'with --chat: what the model is told before all')
     .option('--tokens <n>', 'how many tokens to write', wholeNumber(1), 500)
     .option('--temperature <t>', '0 takes the most likely token', numberIn('from 0', (value) => value >= 0), 0.8)
     .option('--top-k <k>', 'draw from the K most likely tokens alone', wholeNumber(1))
@@ -55,6 +73,8 @@ export function createProgram(streams: Streams, done: (exitCode: number) => void
     .option('--typical <p>', 'draw from the tokens of most usual surprise that make up this share of the probability', share)
     .option('--repetition-penalty <r>', 'how much less likely a token becomes that the text holds already', numberIn('from 1', (value) => value >= 1))
     .option('--stop <text>', 'end before this text; may be repeated', collect, [])
+    .option('--regex <pattern>', 'write a text that this regular expression matches from end to end')
+    .option('--json-schema <file>', 'write JSON that this schema describes')
     .option('--seed <n>', 'the same seed writes the same text on the same device', wholeNumber(0), 1)
     .addOption(device())
     .action(async (options) => done(await (await import('./commands/generate.js')).generateCommand(options, streams)));
@@ -78,7 +98,7 @@ export function createProgram(streams: Streams, done: (exitCode: number) => void
     .option('--json', 'print one JSON object', false)
     .action(async (options) => done(await (await import('./commands/evaluate.js')).evaluateCommand(options, streams)));
 
-  program.command('import').description('make a run of a model of another program: a Hugging Face folder, or a checkpoint of llama2.c')
+  program.command('import').description('make a run of a model of another program: a Hugging Face folder, a checkpoint of llama2.c, a GGUF file')
     .argument('<path...>', 'a folder, or the files')
     .option('--out <dir>', 'the folder of the run; default: runs/<name>-<date>-<time>')
     .action(async (paths, options) => done(await (await import('./commands/import.js')).importCommand(paths, options, streams)));
@@ -91,7 +111,7 @@ export function createProgram(streams: Streams, done: (exitCode: number) => void
     .option('--length <n>', 'onnx: tokens of a row; default: the longest that the model takes', wholeNumber(1))
     .option('--source-length <n>', 'onnx, of an encoder-decoder: tokens of its source; default: the longest that the model takes', wholeNumber(1))
     .option('--padding', 'onnx: the model also takes which tokens are padding')
-    .addOption(new Option('--storage <dtype>', 'hf: how weights are stored; default f32').choices(['f32', 'f16', 'bf16']))
+    .addOption(new Option('--storage <dtype>', 'hf, gguf: how weights are stored; default f32').choices(['f32', 'f16', 'bf16']))
     .option('--family <name>', 'hf: the family, such as llama; default: the first that has the model')
     .action(async (options) => done(await (await import('./commands/export.js')).exportCommand(options, streams)));
 

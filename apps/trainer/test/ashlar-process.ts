@@ -23,6 +23,8 @@ export interface Running {
   readonly ended: Promise<Ended>;
   /** Resolves once it has printed so many lines to stdout; rejects where it ends before. */
   lines(count: number): Promise<void>;
+  /** What it has printed to stdout so far. */
+  printed(): string;
 }
 
 export interface LaunchOptions {
@@ -66,6 +68,7 @@ export function launchProgram(program: string, words: readonly string[], { cwd, 
   });
   return {
     child, ended,
+    printed: () => stdout,
     lines: (count) => new Promise((resolve, reject) => {
       waiting.push({ count, resolve, reject });
       settle();
