@@ -11,7 +11,7 @@ export interface Storage {
   readonly size: number;
   /** Copies host data (exactly `size` elements) to the device, after all work enqueued before. */
   write(data: TypedArray): void;
-  /** The contents once all work enqueued before this call is done. Throws where the contents are gone (released, overwritten). */
+  /** The contents once all work enqueued before this call is done. Throws where it was released. */
   read(): Promise<TypedArray>;
   /** Gives the memory back. Using the storage afterwards throws. Idempotent. */
   release(): void;
@@ -21,8 +21,8 @@ export interface Storage {
 export interface Executable {
   /**
    * Enqueues one run. `inputs` are copied before this call returns, so the caller may reuse its arrays.
-   * Returns one storage an output. Outputs of at most 256 bytes stay readable for the next 1,023 runs at no cost;
-   * larger ones are storages of their own, which the caller releases.
+   * Returns one storage an output, which the caller releases: until then its contents stay, whatever runs later, also
+   * when this is released. Outputs of at most 256 bytes cost no memory where they are released within 1,023 runs.
    */
   run(inputs: readonly (TypedArray | Storage)[]): Storage[];
   /** Resolves when at most one run is still under way: await it in a loop so that the host does not run far ahead. */

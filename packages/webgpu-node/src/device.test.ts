@@ -69,16 +69,26 @@ describe('runs', () => {
     expect(device.counters.submits).toBe(6);
   });
 
-  test('small results stay readable for 1,023 later runs and say when they are gone', async () => {
+  test('small results stay readable as long as they are held: under later runs, and when their function is released', async () => {
     await open();
     const { plan, state } = accumulating(device);
     state.write(new Float32Array(200));
-    const executable = device.compilePlan(plan), input = new Float32Array(200).fill(1);
-    const first = executable.run([input])[1]!;
-    for (let i = 0; i < 1023; i++) { executable.run([new Float32Array(200)])[0]!.release(); if (i % 16 === 0) await executable.ready(); }
-    expect((await first.read())[0]).toBe(200);
-    executable.run([input]);
-    await expect(first.read()).rejects.toThrow(/1024 later runs/);
+    const executable = device.compilePlan(plan), input = new Float32Array(200).fill(1), empty = new Float32Array(200);
+    const first = executable.run([input])[1]!, { allocations, bytes } = device.counters;
+    for (let i = 0; i < 1023; i++) { for (const result of executable.run([empty])) result.release(); if (i % 16 === 0) await executable.ready(); }
+    await device.submissions.atMost(0);
+    expect(device.counters).toMatchObject({ allocations, bytes });
+    state.write(empty);
+    const early = first.read(), later = executable.run([new Float32Array(200).fill(2)])[1]!; // takes the place of the first
+    expect([await early, await first.read(), await later.read()].map((values) => values[0])).toEqual([200, 200, 400]);
+    expect(device.counters.bytes).toBeGreaterThan(bytes);
+    executable.release();
+    expect([await first.read(), await later.read()].map((values) => values[0])).toEqual([200, 400]);
+    first.release();
+    await expect(first.read()).rejects.toThrow('was released');
+    const twice = jit((x: Tensor) => x.mul(2), { device }), small = twice(tensor([1, 2, 3]));
+    twice.release();
+    expect(Array.from(await small.add(1).data(device))).toEqual([3, 5, 7]);
   }, 120_000);
 
   test('results feed other functions, small ones too', async () => {

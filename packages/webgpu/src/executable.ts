@@ -2,23 +2,18 @@
 import type { Executable, Kernel, Plan, Slot, Storage, TypedArray } from '@ashlar/tensor';
 import type { WebgpuDevice } from './device.js';
 import { kernelPrograms } from './kernels.js';
-import { alignUp, usage } from './memory.js';
+import { alignUp } from './memory.js';
 import { PlanMemory } from './plan-memory.js';
 import type { Program, Target } from './program.js';
-import { byteSize, checkData, isWebgpuStorage, RingStorage, WebgpuStorage, type Place } from './storage.js';
+import { encodeMoves, ResultRing, type Move } from './result-ring.js';
+import { byteSize, checkData, copyBytes, isWebgpuStorage, WebgpuStorage, type Place } from './storage.js';
 
 interface Dispatch { readonly program: Program; readonly step: number; readonly pipeline: GPUComputePipeline; readonly bindGroup: GPUBindGroup }
-
-/** Outputs up to this size live in a ring for `ringRuns` runs. */
-const ringBytes = 256, ringRuns = 1024;
-
-interface Ring { readonly buffer: GPUBuffer; readonly offset: number; readonly step: number }
 
 export class WebgpuExecutable implements Executable {
   readonly #memory: PlanMemory;
   dispatches: readonly Dispatch[];
-  readonly #rings: (Ring | undefined)[] = [];
-  readonly #ringBuffer: GPUBuffer | undefined;
+  readonly #ring: ResultRing;
   #runs = 0;
   #tuned = false;
   #released = false;
@@ -30,19 +25,8 @@ export class WebgpuExecutable implements Executable {
     const programs = plan.steps.map(({ kernel }) => this.#programs(kernel, target));
     this.#memory.seal();
     this.dispatches = programs.flatMap((made, step) => made.map((program) => this.#dispatch(program, step)));
-    let ringTotal = 0;
-    const offsets = plan.outputs.map((slot) => {
-      const bytes = copyBytes(slot);
-      if (bytes === 0 || bytes > ringBytes) return undefined;
-      const offset = ringTotal;
-      ringTotal += bytes * ringRuns;
-      return { offset, step: bytes };
-    });
-    if (ringTotal > 0) {
-      const buffer = this.#ringBuffer = device.memory.buffer(ringTotal, usage.copySource | usage.copyTarget, 'small results');
-      this.#rings = offsets.map((place) => place && { buffer, ...place });
-    }
-    finalizer.register(this, { device, memory: this.#memory, ring: this.#ringBuffer }, this);
+    this.#ring = new ResultRing(device, plan.outputs);
+    finalizer.register(this, { device, memory: this.#memory, ring: this.#ring }, this);
   }
 
   #programs(kernel: Kernel, target: Target): readonly Program[] {
@@ -78,6 +62,7 @@ export class WebgpuExecutable implements Executable {
       if (bytes && target) gpu.queue.writeBuffer(target, 0, bytes);
       const encoder = gpu.createCommandEncoder();
       for (const { place, offset, size } of copies) encoder.copyBufferToBuffer(place.buffer, place.offset, target!, offset, size);
+      for (const { moves } of results) encodeMoves(encoder, moves);
       const pass = encoder.beginComputePass();
       for (const { pipeline, bindGroup, program } of this.dispatches) {
         pass.setPipeline(pipeline);
@@ -117,19 +102,11 @@ export class WebgpuExecutable implements Executable {
     return { bytes, copies };
   }
 
-  #result(slot: Slot, index: number, run: number): { storage: Storage; target: Place } {
-    const { device } = this, ring = this.#rings[index];
-    if (ring) {
-      const target = { buffer: ring.buffer, offset: ring.offset + (run % ringRuns) * ring.step };
-      const storage = new RingStorage(device, slot.dtype, slot.size, () => {
-        if (this.#released) throw new Error('this result is gone: its compiled function was released');
-        if (this.#runs - run > ringRuns) throw new Error(`this result is gone: ${this.#runs - run - 1} later runs of its function have overwritten it; read it within ${ringRuns - 1}`);
-        return target;
-      });
-      return { storage, target };
-    }
+  #result(slot: Slot, index: number, run: number): { readonly storage: Storage; readonly target: Place; readonly moves: readonly Move[] } {
+    const { device } = this, small = this.#ring.take(index, run);
+    if (small) return { ...small, target: small.storage.place() };
     const block = device.memory.allocate(byteSize(slot.dtype, slot.size), slot.dtype === 'f16');
-    return { storage: new WebgpuStorage(device, slot.dtype, slot.size, block), target: { buffer: block.buffer.gpu, offset: block.offset } };
+    return { storage: new WebgpuStorage(device, slot.dtype, slot.size, block), target: { buffer: block.buffer.gpu, offset: block.offset }, moves: [] };
   }
 
   async ready(): Promise<void> {
@@ -151,24 +128,20 @@ export class WebgpuExecutable implements Executable {
     if (this.#released) return;
     this.#released = true;
     finalizer.unregister(this);
-    freeLater({ device: this.device, memory: this.#memory, ring: this.#ringBuffer });
+    freeLater({ device: this.device, memory: this.#memory, ring: this.#ring });
   }
 }
 
-interface Held { readonly device: WebgpuDevice; readonly memory: PlanMemory; readonly ring: GPUBuffer | undefined }
+interface Held { readonly device: WebgpuDevice; readonly memory: PlanMemory; readonly ring: ResultRing }
 
 /** Gives the memory of a plan back, after everything enqueued so far. */
 function freeLater({ device, memory, ring }: Held): void {
-  device.submissions.enqueue(() => {
-    memory.release();
-    if (ring) device.memory.destroy(ring);
-  });
+  ring.release();
+  device.submissions.enqueue(() => memory.release());
 }
 
 /** The safety net for plans that nobody released. */
 const finalizer = new FinalizationRegistry<Held>(freeLater);
-
-const copyBytes = (slot: Slot): number => Math.ceil(byteSize(slot.dtype, slot.size) / 4) * 4;
 
 /** Compiles a plan for a device. */
 export const compilePlan = (device: WebgpuDevice, plan: Plan): WebgpuExecutable => new WebgpuExecutable(device, plan);

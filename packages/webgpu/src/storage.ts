@@ -58,18 +58,28 @@ export class WebgpuStorage implements Storage {
   }
 }
 
-/** A result of at most 256 bytes: it stays in the plan's ring until 1,023 later runs have passed over it. */
-export class RingStorage implements Storage {
-  #released = false;
-  constructor(
-    readonly device: WebgpuDevice, readonly dtype: DType, readonly size: number,
-    readonly ring: () => Place,
-  ) {}
+/** Bytes of a slot's contents when they are copied: whole words. */
+export const copyBytes = ({ dtype, size }: { readonly dtype: DType; readonly size: number }): number => Math.ceil(byteSize(dtype, size) / 4) * 4;
 
-  /** Throws where later runs have overwritten it. */
+/** A small result of a compiled function: in the ring of its function, until that is wanted for a later one. */
+export class RingStorage implements Storage {
+  #place: Place | undefined;
+  #block: Block | undefined;
+  constructor(readonly device: WebgpuDevice, readonly dtype: DType, readonly size: number, place: Place) { this.#place = place; }
+
+  /** Throws where the storage was released. */
   place(): Place {
-    if (this.#released) throw new Error(`this storage (${this.size} × ${this.dtype}) was released`);
-    return this.ring();
+    if (!this.#place) throw new Error(`this storage (${this.size} × ${this.dtype}) was released`);
+    return this.#place;
+  }
+
+  /** Takes memory of its own and tells what must be copied there; undefined where nobody needs it. */
+  moveOut(): { readonly from: Place; readonly to: Place; readonly bytes: number } | undefined {
+    const from = this.#place;
+    if (!from || this.#block) return undefined;
+    const block = this.#block = this.device.memory.allocate(byteSize(this.dtype, this.size), this.dtype === 'f16');
+    this.#place = { buffer: block.buffer.gpu, offset: block.offset };
+    return { from, to: this.#place, bytes: copyBytes(this) };
   }
 
   write(): void { throw new Error('a result of a compiled function cannot be written; write a storage from allocate()'); }
@@ -81,7 +91,11 @@ export class RingStorage implements Storage {
     } catch (error) { return Promise.reject(error as Error); }
   }
 
-  release(): void { this.#released = true; }
+  release(): void {
+    const block = this.#block;
+    this.#place = this.#block = undefined;
+    if (block) this.device.submissions.enqueue(() => this.device.memory.free(block));
+  }
 }
 
 /** A storage of a WebGPU device, of either kind. */
