@@ -1,6 +1,6 @@
 import { CheckpointError } from '@ashlar/train';
 import { MetricsFileError } from '@ashlar/train/node';
-import { HuggingFaceConfigError, Llama2cError, OnnxError, SafetensorsError } from '@ashlar/hub';
+import { GgufError, HuggingFaceConfigError, Llama2cError, OnnxError, SafetensorsError } from '@ashlar/hub';
 import { InvalidUtf8Error, TextTooShortError, UnknownCharacterError } from '@ashlar/text';
 import { FileWriteError, TextFileError } from '@ashlar/text/node';
 import { DeviceLostError, OutOfMemoryError, ValidationError } from '@ashlar/webgpu';
@@ -19,7 +19,7 @@ export class Failure extends Error {
 }
 
 const kinds: readonly (readonly [ExitCode, readonly (new (...args: never[]) => Error)[]])[] = [
-  [exitCodes.data, [TextFileError, InvalidUtf8Error, TextTooShortError, UnknownCharacterError, HuggingFaceConfigError, Llama2cError, SafetensorsError, CheckpointError, MetricsFileError]],
+  [exitCodes.data, [TextFileError, InvalidUtf8Error, TextTooShortError, UnknownCharacterError, GgufError, HuggingFaceConfigError, Llama2cError, SafetensorsError, CheckpointError, MetricsFileError]],
   [exitCodes.usage, [OnnxError]],
   [exitCodes.device, [DeviceLostError, OutOfMemoryError, ValidationError]],
   [exitCodes.output, [FileWriteError]],

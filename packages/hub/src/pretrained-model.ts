@@ -90,6 +90,6 @@ export async function parameterValues(model: Model): Promise<Map<string, Float32
 
 /** What a tokenizer knows of special tokens. */
 function specialTokensOf(tokenizer: Tokenizer | undefined): SpecialTokens {
-  const { begin, end } = tokenizer ?? {};
-  return { ...(begin === undefined ? {} : { begin }), ...(end === undefined ? {} : { end: end.length === 1 ? end[0]! : end }) };
+  const { begin, end = [] } = tokenizer ?? {};
+  return { ...(begin === undefined ? {} : { begin }), ...(end.length === 0 ? {} : { end: end.length === 1 ? end[0]! : end }) };
 }

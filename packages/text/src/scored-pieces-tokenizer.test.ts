@@ -30,7 +30,7 @@ describe('scoredPiecesTokenizer', () => {
     expect(named(small, tokenizer.encode('ababc'))).toEqual([' a', 'b', 'abc']);
     expect(named(small, tokenizer.encode('éß'))).toEqual([' ', 'é', '<0xC3>', '<0x9F>']);
     expect([...tokenizer.encode('')]).toEqual([]);
-    expect([tokenizer.begin, tokenizer.end, tokenizer.vocabularySize]).toEqual([1, [2], 268]);
+    expect([tokenizer.begin, tokenizer.end, tokenizer.vocabularySize]).toEqual([1, [2, 1], 268]);
     expect([...textTokens(tokenizer, '')]).toEqual([1]);
     expect([...textTokens(tokenizer, 'a')]).toEqual([1, 259]);
   });

@@ -43,7 +43,8 @@ export function scoredPiecesTokenizer({ pieces, scores, begin, end }: ScoredPiec
   return {
     vocabularySize: pieces.length,
     ...(begin === undefined ? {} : { begin }),
-    ...(end === undefined ? {} : { end: [end] }),
+    // A token that begins a text ends the one before it.
+    ...(end === undefined ? {} : { end: begin === undefined ? [end] : [end, begin] }),
     encode(text) {
       if (text === '') return new Uint32Array(0);
       const tokens = [space];

@@ -64,7 +64,7 @@ describe('a Hugging Face folder', () => {
     await refused(join(folder, 'nowhere'), 3, 'nowhere: there is no such file or folder');
     await refused(copy('bare', 'config.json', 'model.safetensors'), 3, 'bare: it has no tokenizer.json');
     await refused(copy('weightless', 'config.json', 'tokenizer.json'), 3, 'model.safetensors: file: there is no such file');
-    await refused(copy('empty'), 2, 'empty: give a folder with config.json (Hugging Face), or one checkpoint of llama2.c (.bin), got none');
+    await refused(copy('empty'), 2, 'empty: give a folder with config.json (Hugging Face), a GGUF file (.gguf), or one checkpoint of llama2.c (.bin), got none');
     await refused(join(fixtures, 'bert'), 3, 'config.json: it must describe a model of type decoder, and bert is of type encoder');
     const greedy = copy('greedy', 'config.json', 'model.safetensors', 'tokenizer_config.json');
     await saveHuggingFace(join(folder, 'wide'), { ...loadHuggingFace(llama), tokenizer: characterTokenizer(Array.from({ length: 61 }, (_, i) => 0x4e00 + i)) });
@@ -89,4 +89,15 @@ describe('stories260K', () => {
       expect({ code, stdout }).toEqual({ code: 0, stdout: readFileSync(join(stories, 'greedy-200.txt'), 'utf8') });
     });
   }
+
+  test('goes out as GGUF and comes back', async (context) => {
+    if (!existsSync(stories)) return context.skip('../shared/data/stories260K is not here');
+    const one = join(folder, 'gguf-one'), two = join(folder, 'gguf-two'), path = join(folder, 'stories.gguf');
+    await ashlar('import', stories, '--out', one);
+    expect(await ashlar('export', '--run', one, '--format', 'gguf', '--out', path)).toMatchObject({ code: 0, stderr: `${path}: GGUF, 260,032 parameters in f32\n` });
+    expect(await ashlar('import', path, '--out', two)).toMatchObject({ code: 0, stdout: `${two}: GGUF, 260,032 parameters, 512 tokens\n` });
+    expect(Buffer.compare(readFileSync(join(two, 'model.safetensors')), readFileSync(join(one, 'model.safetensors')))).toBe(0);
+    expect(loadRun(two).tokenizer.encode('One day, Lily')).toEqual(loadRun(one).tokenizer.encode('One day, Lily'));
+    expect(await ashlar('export', '--run', one, '--format', 'gguf', '--out', path, '--family', 'llama')).toMatchObject({ code: 2, stderr: expect.stringContaining('--family does not go with --format gguf') });
+  });
 });

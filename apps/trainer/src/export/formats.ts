@@ -1,3 +1,4 @@
+import { ggufFormat } from './gguf.js';
 import { huggingFaceFormat } from './hugging-face.js';
 import type { LoadedRun } from '../load-run.js';
 import type { FormatName } from './format-names.js';
@@ -21,4 +22,4 @@ export interface ExportFormat {
   write(run: LoadedRun, out: string, options: FormatOptions): Promise<string>;
 }
 
-export const formats: Readonly<Record<FormatName, ExportFormat>> = { onnx: onnxFormat, hf: huggingFaceFormat };
+export const formats: Readonly<Record<FormatName, ExportFormat>> = { onnx: onnxFormat, hf: huggingFaceFormat, gguf: ggufFormat };

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, extname, join, resolve } from 'node:path';
-import { loadHuggingFace, loadHuggingFaceTokenizer, loadLlama2c, loadLlama2cTokenizer } from '@ashlar/hub/node';
+import { loadGguf, loadHuggingFace, loadHuggingFaceTokenizer, loadLlama2c, loadLlama2cTokenizer } from '@ashlar/hub/node';
 import type { HuggingFaceModel, PretrainedModel } from '@ashlar/hub';
 import type { Tokenizer } from '@ashlar/text';
 import { exitCodes, Failure } from '../failure.js';
@@ -21,13 +21,15 @@ export interface FoundModel {
 const tokenizerName = /^tok.*\.bin$/;
 
 /**
- * The model in a folder (Hugging Face's files, else a checkpoint of llama2.c) or in files (a checkpoint and its tokenizer).
- * @throws Failure with exit code 2 or 3, HuggingFaceConfigError, SafetensorsError, Llama2cError
+ * The model in a folder (Hugging Face's files, else a checkpoint of llama2.c) or in files (a GGUF file, or a checkpoint and
+ * its tokenizer).
+ * @throws Failure with exit code 2 or 3, HuggingFaceConfigError, SafetensorsError, Llama2cError, GgufError
  */
 export function findModel(paths: readonly string[]): FoundModel {
   for (const path of paths) if (!existsSync(path)) throw new Failure(exitCodes.data, `${path}: there is no such file or folder`);
   const [first] = paths, isFolder = paths.length === 1 && statSync(first!).isDirectory();
   if (isFolder && existsSync(join(first!, 'config.json'))) return huggingFaceModel(first!);
+  if (paths.length === 1 && first!.endsWith('.gguf')) return ggufModel(first!);
   return llama2cModel(isFolder ? binFiles(first!) : paths, first!);
 }
 
@@ -35,6 +37,12 @@ function huggingFaceModel(folder: string): FoundModel {
   const pretrained = loadHuggingFace(folder, { modelType: 'decoder' }), tokenizer = loadHuggingFaceTokenizer(folder, pretrained.specialTokens) ?? llama2cTokenizer(folder);
   if (!tokenizer) throw new Failure(exitCodes.data, `${folder}: it has no tokenizer.json, without which nothing can be written with the model; put it there`);
   return { form: `Hugging Face, ${pretrained.family}`, name: basename(resolve(folder)), pretrained, tokenizer, notes: notesOf(pretrained) };
+}
+
+function ggufModel(path: string): FoundModel {
+  const { tokenizer, ...pretrained } = loadGguf(path);
+  if (!tokenizer) throw new Failure(exitCodes.data, `${path}: its tokenizer is none of those that are read from GGUF files, which is SentencePiece's pairs by score alone; import the Hugging Face files`);
+  return { form: 'GGUF', name: basename(path, '.gguf'), pretrained, tokenizer, notes: [] };
 }
 
 const notesOf = ({ unused }: HuggingFaceModel): string[] => (unused.length === 0 ? [] : [`left out, as they belong to other heads: ${unused.join(', ')}`]);
@@ -47,7 +55,7 @@ function llama2cTokenizer(folder: string): Tokenizer | undefined {
 function llama2cModel(files: readonly string[], given: string): FoundModel {
   const checkpoints = files.filter((path) => !tokenizerName.test(basename(path))), tokenizers = files.filter((path) => tokenizerName.test(basename(path)));
   const [checkpoint] = checkpoints;
-  if (checkpoint === undefined || checkpoints.length > 1) throw new Failure(exitCodes.usage, `${given}: give a folder with config.json (Hugging Face), or one checkpoint of llama2.c (.bin), got ${checkpoints.length === 0 ? 'none' : checkpoints.join(', ')}`);
+  if (checkpoint === undefined || checkpoints.length > 1) throw new Failure(exitCodes.usage, `${given}: give a folder with config.json (Hugging Face), a GGUF file (.gguf), or one checkpoint of llama2.c (.bin), got ${checkpoints.length === 0 ? 'none' : checkpoints.join(', ')}`);
   const beside = tokenizers.length > 0 ? tokenizers : binFiles(dirname(checkpoint)).filter((path) => tokenizerName.test(basename(path)));
   if (beside.length !== 1) throw new Failure(exitCodes.usage, `${checkpoint}: give its tokenizer too, a file such as tokenizer.bin or tok512.bin, got ${beside.length === 0 ? 'none' : beside.join(', ')}`);
   return { form: 'llama2.c', name: basename(checkpoint, extname(checkpoint)), pretrained: loadLlama2c(checkpoint), tokenizer: loadLlama2cTokenizer(beside[0]!), notes: [] };
