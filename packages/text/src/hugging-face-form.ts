@@ -9,7 +9,7 @@ export function huggingFaceForm(tokenizer: Tokenizer): HuggingFaceForm {
   const json = tokenizer.toJSON();
   switch (json.type) {
     case 'huggingFace': return { tokenizer: json.tokenizer, config: json.config ?? plainConfig };
-    case 'byte': return form({ model: pairs({ vocabulary: byteCharacters }), pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false }, decoder: { type: 'ByteLevel' } });
+    case 'byte': return form({ model: pairs({ vocabulary: byteCharacters }), pre_tokenizer: byteLevel({ use_regex: false }), decoder: byteLevel() });
     case 'character': return form({ model: pairs({ vocabulary: [...json.characters] }), decoder: { type: 'Fuse' } });
     case 'scoredPieces': return scoredForm(json);
   }
@@ -22,6 +22,17 @@ const form = (parts: object, config: object = {}): HuggingFaceForm => ({
   config: { ...plainConfig, ...config },
 });
 
+const byteLevel = (options: object = {}): object => ({ type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true, ...options });
+
+const special = (id: number, content: string): object => ({ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true });
+
+/** Pairs of the characters that stand for bytes, within words as GPT-2 cuts them; one token more, the last, ends a text. */
+export const bytePairForm = ({ vocabulary, merges, endOfText }: { readonly vocabulary: readonly string[]; readonly merges: readonly (readonly [string, string])[]; readonly endOfText: string }): HuggingFaceForm => form({
+  added_tokens: [special(vocabulary.length, endOfText)],
+  model: pairs({ vocabulary: [...vocabulary, endOfText], merges }),
+  pre_tokenizer: byteLevel(), post_processor: byteLevel({ trim_offsets: false }), decoder: byteLevel(),
+}, { bos_token: endOfText, eos_token: endOfText });
+
 /** Byte-pair encoding; without merges, each character is a token. */
 const pairs = ({ vocabulary, merges = [], ...rest }: { readonly vocabulary: readonly string[]; readonly merges?: readonly (readonly [string, string])[]; readonly byte_fallback?: boolean; readonly unk_token?: string }): object => ({
   type: 'BPE', dropout: null, unk_token: null, continuing_subword_prefix: null, end_of_word_suffix: null, fuse_unk: false, byte_fallback: false, ignore_merges: false,
@@ -29,7 +40,7 @@ const pairs = ({ vocabulary, merges = [], ...rest }: { readonly vocabulary: read
 });
 
 /** The characters that stand for the 256 bytes in byte-level vocabularies since GPT-2: printable ones for themselves, the others from U+0100 on. */
-const byteCharacters: readonly string[] = (() => {
+export const byteCharacters: readonly string[] = (() => {
   const printable = (byte: number): boolean => (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
   let others = 0;
   return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(printable(byte) ? byte : 0x100 + others++));
@@ -41,7 +52,7 @@ const blank = '\u2581';
 function scoredForm({ pieces, scores, begin, end }: ScoredPieces): HuggingFaceForm {
   const control = new Set([0, begin, end]), bytes = new Set(byteTokens(pieces));
   const vocabulary = pieces.map((piece, id) => (id === begin ? '<s>' : id === end ? '</s>' : bytes.has(id) || control.has(id) ? piece : piece.replaceAll(' ', blank)));
-  const added = [0, begin, end].filter((id) => id !== undefined).map((id) => ({ id, content: vocabulary[id]!, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true }));
+  const added = [0, begin, end].filter((id) => id !== undefined).map((id) => special(id, vocabulary[id]!));
   const first = begin === undefined ? [] : [{ SpecialToken: { id: vocabulary[begin]!, type_id: 0 } }];
   return form({
     added_tokens: added,
