@@ -249,7 +249,7 @@ describe('processes', () => {
 
   /** Runs a program that uses this package, in a process of its own. */
   async function run(name: string, program: string): Promise<{ status: number | null; stdout: string; stderr: string; seconds: number }> {
-    const file = await bundle(name, program, folder, 'node'), start = performance.now();
+    const file = await bundle(name, program, folder), start = performance.now();
     const { status, stdout, stderr } = spawnSync(process.execPath, [file], { encoding: 'utf8', timeout: 40_000 });
     return { status, stdout, stderr, seconds: (performance.now() - start) / 1000 };
   }

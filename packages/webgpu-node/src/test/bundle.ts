@@ -19,7 +19,7 @@ export async function bundle(program: string): Promise<{ file: string; folder: s
   return { file: join(folder, 'program.mjs'), folder };
 }
 
-/** Bundles `program` for a page. It may import `@ashlar/webgpu` and `@ashlar/tensor`. */
+/** Bundles `program` for a page. It may import our packages. */
 export async function bundleForBrowser(program: string): Promise<{ file: string; folder: string }> {
   const source = dirname(dirname(fileURLToPath(import.meta.url)));
   const folder = mkdtempSync(join(dirname(source), 'node_modules', '.page-'));
