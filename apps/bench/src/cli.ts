@@ -109,6 +109,12 @@ program.command('list')
   .option('--package <folder>', 'look in this package instead of in the repository (again for more)', gathered, [])
   .action(async (options) => (await import('./harness/command.js')).listBenchmarks(options.package));
 
+program.command('page')
+  .description('an HTML page of stored results, with charts')
+  .option('--results <folder>', 'the folder of results (default: the one that the repository keeps)')
+  .option('--out <file>', 'the page (default: runs/benchmarks.html)')
+  .action(async (options) => (await import('./page/command.js')).writePage(options));
+
 program.command('setup')
   .description('install what some peers run best on: a newer Node')
   .action(async () => { process.stdout.write(`${(await import('./peers/newer-node.js')).installNewerNode()}\n`); });

@@ -1,6 +1,7 @@
 /** `bench --against REVISION [what…]`: whether the working tree is slower or faster than another revision. */
 import { caseName, casesOf, parseSettings } from '../harness/cases.js';
-import { chosen, type MeasuringOptions } from '../harness/command.js';
+import type { DeviceOptions } from '../own/device-options.js';
+import { chosen } from '../harness/command.js';
 import { repository } from '../harness/discover.js';
 import { describeMachine, machineLine, type Machine } from '../harness/machine.js';
 import { progressLine } from '../harness/progress.js';
@@ -9,7 +10,8 @@ import { compareBenchmark, type BenchmarkComparison, type CaseComparison } from 
 import { defaultVerdict } from './verdict.js';
 import { ownTree, treeOf } from './worktree.js';
 
-export interface AgainstOptions extends MeasuringOptions {
+export interface AgainstOptions extends DeviceOptions {
+  readonly set: readonly string[];
   readonly against: string;
   readonly pairs: number;
   readonly threshold: number;
@@ -18,7 +20,9 @@ export interface AgainstOptions extends MeasuringOptions {
 
 /** What is compared where nothing is named. */
 const usual = ['kernels', 'step'];
-const warmUpMs = 100, silenceMs = 600_000, rounds = 5;
+/** Many short rounds: the fast ones count. A case's rounds in a pair take this long at most, two rounds excepted. */
+const rounds = 15, roundMs = 25, budgetMs = 4000;
+const warmUpMs = 100, silenceMs = 600_000;
 
 export interface ComparisonReport {
   /** The first tree and the second: revisions, `+` where files were changed. */
@@ -37,7 +41,7 @@ export async function runAgainst(words: readonly string[], options: AgainstOptio
     const benchmarks: BenchmarkComparison[] = [];
     for (const { one, cases } of orders) {
       benchmarks.push(await compareBenchmark(one, cases, [first, second], {
-        device: options, rounds, roundMs: options.roundMs, warmUpMs, timeoutMs: silenceMs, pairs: options.pairs,
+        device: options, rounds, roundMs, budgetMs, warmUpMs, timeoutMs: silenceMs, pairs: options.pairs,
         verdict: { ...defaultVerdict, threshold: options.threshold / 100 }, onProgress: progress.show,
       }));
     }

@@ -5,10 +5,10 @@ import type { FoundBenchmark } from '../harness/discover.js';
 import { roundsFor, type MeasureOptions } from '../harness/measure.js';
 import { summarize } from '../harness/summary.js';
 import { startWorker, type Worker } from '../harness/worker-process.js';
-import { confirmed, judgeRatios, type Change, type VerdictOptions } from './verdict.js';
+import { confirmed, judgeRatios, pairRatio, type Change, type VerdictOptions } from './verdict.js';
 import { fileIn, type Tree } from './worktree.js';
 
-export interface CompareOptions extends Omit<MeasureOptions, 'budgetMs'> {
+export interface CompareOptions extends MeasureOptions {
   readonly pairs: number;
   readonly verdict: VerdictOptions;
 }
@@ -52,15 +52,15 @@ export async function compareBenchmark({ benchmark, file }: FoundBenchmark, case
         if (state && state.status !== 'ready') refused.set(parameters, { status: state.status, parameters, reason: `${trees[bad]!.revision}: ${state.reason}` });
       }
       const ready = [...asked.entries()].filter(([, parameters]) => !refused.has(parameters));
-      const logs = new Map(ready.map(([, parameters]) => [parameters, [] as number[]]));
-      for (let round = 0; round < options.rounds; round++) for (const [i, parameters] of ready) {
-        const { calls } = roundsFor(Math.max(...workers.map((worker) => callMs(worker!, i))), { ...options, budgetMs: Infinity });
-        const ms: [number, number] = [NaN, NaN];
-        for (const side of inTurn(pair + round)) ms[side] = await workers[side]!.time(i, calls) / calls;
-        for (const side of [0, 1] as const) into.get(parameters)!.ms[side].push(ms[side]);
-        logs.get(parameters)!.push(Math.log(ms[1] / ms[0]));
+      const runs = ready.map(([i, parameters]) => ({ i, parameters, ...roundsFor(Math.max(...workers.map((worker) => callMs(worker!, i))), options), ms: [[], []] as [number[], number[]] }));
+      for (let round = 0; round < options.rounds; round++) for (const { i, calls, rounds, ms } of runs) {
+        if (round < rounds) for (const side of inTurn(pair + round)) ms[side].push(await workers[side]!.time(i, calls) / calls);
       }
-      for (const [parameters, values] of logs) into.get(parameters)!.ratios.push(Math.exp(summarize(values).median));
+      for (const { parameters, ms } of runs) {
+        const { ratios, ms: all } = into.get(parameters)!;
+        ratios.push(pairRatio(...ms));
+        for (const side of [0, 1] as const) all[side].push(...ms[side]);
+      }
       for (const worker of workers) await worker!.finish();
     } finally {
       for (const worker of workers) worker?.kill();

@@ -3,9 +3,9 @@
  *
  * Two processes of the same program differ by some per cent for as long as they live (where their memory lies, which
  * code the engine made), so rounds within a process are no independent measurements: each pair of processes gives one
- * number, the median over its rounds of the ratio of the two times. Rounds are timed next to each other, in an order
- * that changes, so that a machine that gets slower slows both.
+ * number. Rounds are timed next to each other, in an order that changes, so that a machine that gets slower slows both.
  */
+import { quantile } from 'simple-statistics';
 import { summarize, type Summary } from '../harness/summary.js';
 
 /** How a ratio of two times is judged. */
@@ -28,6 +28,12 @@ export interface Change {
   readonly probability: number;
   readonly direction: 'slower' | 'faster' | 'none';
 }
+
+/**
+ * Time of the second process of a pair over that of the first, from the times of their rounds. What else a machine
+ * does only adds to a time, so a process is as fast as its fast rounds: the 10 % quantile.
+ */
+export const pairRatio = (first: readonly number[], second: readonly number[]): number => quantile([...second], 0.1) / quantile([...first], 0.1);
 
 /** Judges the ratios of pairs of processes, each the time of the second over that of the first. */
 export function judgeRatios(ratios: readonly number[], { threshold, significance }: VerdictOptions = defaultVerdict): Change {
