@@ -4,13 +4,13 @@ import { reference } from '@ashlar/tensor/reference';
 import { Linear, Module, checkAttentionInput, dropout, type Attention, type AttentionCapabilities, type AttentionInput, type AttentionSite, type AttentionVariant } from '@ashlar/nn';
 import { attentionChecks, testAttention, type AttentionReferenceInput, type Rows } from './index.js';
 
-const capabilities: AttentionCapabilities = { causal: true, bidirectional: false, cross: false, cache: true, rotate: false, scoreMod: false, arbitraryMask: true, packing: true, keyPadding: true, innerNorm: false, weightDropout: true };
+const capabilities: AttentionCapabilities = { causal: true, bidirectional: false, cross: false, cache: true, rotate: false, scoreMod: false, arbitraryMask: true, packing: true, prefix: true, keyPadding: true, innerNorm: false, weightDropout: true };
 const windowKeys = 3;
 
 /** What can be wrong with a small windowed attention of one head. */
 interface Faults {
   readonly window?: number; readonly scale?: number; readonly future?: boolean; readonly staleCache?: boolean; readonly forgottenPlaces?: boolean;
-  readonly noMask?: boolean; readonly noSegments?: boolean; readonly noPadding?: boolean; readonly stopped?: boolean; readonly noDropout?: boolean; readonly alwaysDropout?: boolean; readonly takesContext?: boolean;
+  readonly noMask?: boolean; readonly noSegments?: boolean; readonly noPrefix?: boolean; readonly widePrefix?: number; readonly noPadding?: boolean; readonly stopped?: boolean; readonly noDropout?: boolean; readonly alwaysDropout?: boolean; readonly takesContext?: boolean;
 }
 
 class Small extends Module implements Attention {
@@ -40,7 +40,7 @@ class Small extends Module implements Attention {
     }
     const mask: MaskMod = (at) => {
       const place = first ? arange(T).add(first).reshape([1, 1, T, 1]) : at.q, point = { ...at, q: place };
-      let seen = point.q.sub(at.k).lt(faults.window ?? windowKeys).and(faults.future ? at.k.sub(point.q).le(1) : at.k.le(point.q));
+      let seen = point.q.sub(at.k).lt(faults.window ?? windowKeys).and(faults.future ? at.k.sub(point.q).le(1) : input.prefix && !faults.noPrefix ? at.k.le(point.q).or(at.k.lt(input.prefix.add(faults.widePrefix ?? 0).at(at.b))) : at.k.le(point.q));
       if (input.mask && !faults.noMask) seen = seen.and(input.mask(point));
       if (input.segments && !faults.noSegments) seen = seen.and(input.segments.reshape([B, 1, T, 1]).eq(input.segments.reshape([B, 1, 1, T])));
       if (input.keyPadding && !faults.noPadding) seen = seen.and(input.keyPadding.reshape([B, 1, 1, T]).not());
@@ -78,6 +78,8 @@ describe('the kit finds what is wrong', () => {
     ['a cache whose queries stand at the wrong places', { forgottenPlaces: true }, /cached/],
     ['a mask that is ignored', { noMask: true }, /a mask hides keys/],
     ['documents that are ignored', { noSegments: true }, /documents/],
+    ['a prefix that is ignored', { noPrefix: true }, /prefix/],
+    ['a prefix that is one too long', { widePrefix: 1 }, /prefix/],
     ['padding that is ignored', { noPadding: true }, /padding/],
     ['a gradient that stops at the values', { stopped: true }, /gradients/],
     ['dropout that is ignored', { noDropout: true }, /dropped in training alone/],

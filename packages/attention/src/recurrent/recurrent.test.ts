@@ -29,10 +29,10 @@ describe('states of many chunks', () => {
 
   test.each([1, 2, 16, 17, 40, 300])('%d of them, with factors', async (N) => {
     const added = noise(N * D * E, 1), initial = noise(D * E, 2);
-    for (const F of [0, 1, D]) for (const given of [undefined, initial]) {
-      const log = F === 0 ? undefined : noise(N * F, 3).map((value) => -Math.abs(value));
-      const got = await fadingStates({ log: log && tensor(log, { shape: [1, N, F] }), added: tensor(added, { shape: [1, N, D, E] }) }, given && tensor(given, { shape: [1, D, E] })).data(reference());
-      near(got, loop(N, (state, n) => state.map((row, d) => row.map((value, e) => value * (log ? Math.exp(log[n * F + (F === 1 ? 0 : d)]!) : 1) + added[(n * D + d) * E + e]!)), start(given)));
+    for (const F of [0, 1, D]) for (const given of [undefined, initial]) for (const every of [0, 5, 23]) { // chunks after which a state begins anew
+      const log = F === 0 ? undefined : noise(N * F, 3).map((value) => -Math.abs(value)), resets = every === 0 ? undefined : Float32Array.from({ length: N }, (_, n) => Number(n % every === 3));
+      const got = await fadingStates({ log: log && tensor(log, { shape: [1, N, F] }), added: tensor(added, { shape: [1, N, D, E] }), resets: resets && tensor(resets, { shape: [1, N] }) }, given && tensor(given, { shape: [1, D, E] })).data(reference());
+      near(got, loop(N, (state, n) => state.map((row, d) => row.map((value, e) => value * (resets?.[n] === 1 ? 0 : log ? Math.exp(log[n * F + (F === 1 ? 0 : d)]!) : 1) + added[(n * D + d) * E + e]!)), start(given)));
     }
   });
 
