@@ -7,3 +7,4 @@ export { decoded, untilStop } from './text.js';
 export { jsonOf, matching, type ConstraintOptions } from './constraint/constraint.js';
 export { JsonSchemaError, jsonSchemaPattern, type JsonSchema } from './constraint/json-schema-pattern.js';
 export { chatFormat, type ChatFormat, type ChatMessage } from './chat.js';
+export { speculator, type SpeculativeWriting, type Speculator, type SpeculatorOptions } from './speculative.js';
