@@ -115,6 +115,10 @@ program.command('page')
   .option('--out <file>', 'the page (default: runs/benchmarks.html)')
   .action(async (options) => (await import('./page/command.js')).writePage(options));
 
+program.command('readme')
+  .description('write the figures of the stored results into the readmes')
+  .action(async () => (await import('./page/readme.js')).writeReadmes());
+
 program.command('setup')
   .description('install what some peers run best on: a newer Node')
   .action(async () => { process.stdout.write(`${(await import('./peers/newer-node.js')).installNewerNode()}\n`); });

@@ -3,12 +3,12 @@ export const style = `
 :root {
   color-scheme: light dark;
   --page: #f6f5f2; --surface: #ffffff; --line: #e3e0d9; --text: #23211d; --muted: #77726a;
-  --series-1: #2f6fb5; --series-2: #c2551f; --series-3: #2b8a6b; --series-4: #8254a8; --accent: #c2551f;
+  --series-1: #2f6fb5; --series-2: #c2551f; --series-3: #2b8a6b; --series-4: #8254a8; --series-5: #a3852b; --series-6: #5b6b7a; --accent: #c2551f;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #16171a; --surface: #1f2125; --line: #34373d; --text: #e9e7e2; --muted: #9a968e;
-    --series-1: #6ea8e5; --series-2: #f09a5e; --series-3: #5cc4a0; --series-4: #bd94e0; --accent: #f09a5e;
+    --series-1: #6ea8e5; --series-2: #f09a5e; --series-3: #5cc4a0; --series-4: #bd94e0; --series-5: #d9bd62; --series-6: #a9b8c6; --accent: #f09a5e;
   }
 }
 * { box-sizing: border-box; }
@@ -47,6 +47,9 @@ td { text-align: right; overflow-wrap: anywhere; padding-left: 18px; }
 .facts th, .numbers td { white-space: nowrap; overflow-wrap: normal; }
 .numbers thead th { font-size: 12.5px; }
 .numbers thead th + th { text-align: right; padding-left: 18px; }
+section > h3:not(:first-of-type) { margin-top: 30px; }
+section p { margin: 0 0 12px; }
+section ul { margin: 12px 0 0; padding-left: 20px; }
 details { margin-top: 14px; border-top: 1px solid var(--line); padding-top: 12px; }
 summary { cursor: pointer; color: var(--muted); }
 details pre { margin-top: 12px; }

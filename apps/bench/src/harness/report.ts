@@ -72,9 +72,12 @@ export function caseTable({ cases }: BenchmarkResult): { head: string[]; rows: s
 
 /** Sentences on what was refused, and on what was judged. */
 export const remarks = ({ cases, judgements }: BenchmarkResult): string[] => [
-  ...cases.flatMap((one) => (one.status === 'timed' ? [] : [`${caseName(one.parameters)} ${one.status === 'wrong' ? 'is wrong' : 'failed'}: ${one.reason}`])),
+  ...cases.flatMap((one) => (one.status === 'timed' ? [] : [`${caseName(one.parameters)} ${one.status === 'wrong' ? 'is wrong' : 'failed'}: ${shortened(one.reason)}`])),
   ...judgements.map(({ what, holds }) => `${holds ? 'holds' : 'does not hold'}: ${what}`),
 ];
+
+/** Its beginning, in one line: the end of a process may say a lot. */
+const shortened = (text: string): string => { const line = text.replace(/\s+/g, ' '); return line.length > 300 ? `${line.slice(0, 299)}…` : line; };
 
 /** Whether every case was timed and every judgement holds. */
 export const allWell = ({ benchmarks }: SuiteReport): boolean =>

@@ -13,7 +13,7 @@ export interface Bar {
   readonly series: string;
 }
 
-const colours = ['var(--series-1)', 'var(--series-2)', 'var(--series-3)', 'var(--series-4)'];
+const colours = ['var(--series-1)', 'var(--series-2)', 'var(--series-3)', 'var(--series-4)', 'var(--series-5)', 'var(--series-6)'];
 /** The colour of a series by its place among all. */
 export const colourOf = (series: string, all: readonly string[]): string => colours[all.indexOf(series) % colours.length]!;
 
@@ -45,16 +45,14 @@ export function barChart(label: string, bars: readonly Bar[]): string {
 function lineChart(label: string, x: string, points: readonly (Bar & { readonly x: number })[]): string {
   const series = [...new Set(points.map((point) => point.series))], xs = [...new Set(points.map((point) => point.x))];
   const rows = points.map((point) => ({ ...point, ...point.ms, stroke: colourOf(point.series, series) }));
-  const ends = series.map((name) => rows.filter((row) => row.series === name).at(-1)!);
   return figure({
-    label, width: 864, height: 320, marginRight: Math.min(260, 24 + 7 * Math.max(...series.map((name) => name.length))), marginLeft: 64,
+    label, width: 864, height: 320, marginLeft: 64,
     x: { type: 'log', label: x, labelArrow: 'none', ticks: xs, tickFormat: (value: number) => String(value) },
     y: { type: 'log', label: null, grid: true, ticks: 5, tickFormat: tick },
     marks: [
       Plot.line(rows, { x: 'x', y: 'median', z: 'series', stroke: 'stroke', strokeWidth: 2 }),
       Plot.ruleX(rows, { x: 'x', y1: 'low', y2: 'high', stroke: 'stroke', strokeWidth: 1.5 }),
       Plot.dot(rows, { x: 'x', y: 'median', fill: 'stroke', r: 3.5 }),
-      Plot.text(ends, Plot.dodgeY({ x: 'x', y: 'median', text: 'series', textAnchor: 'start', dx: 10, fill: 'stroke', fontSize: 11 } as Plot.TextOptions)),
     ],
   });
 }
@@ -69,8 +67,8 @@ export function benchmarkChart({ name, cases }: BenchmarkResult): { readonly svg
   const rest = (one: Timed, ...without: string[]): string => caseName(Object.fromEntries(varying.filter((key) => !without.includes(key)).map((key) => [key, one.parameters[key]!])));
   const growing = varying.find((key) => timed.every(({ parameters }) => typeof parameters[key] === 'number' && parameters[key] > 0));
   const lines = growing === undefined ? [] : [...new Set(timed.map((one) => rest(one, growing)))];
-  if (growing !== undefined && lines.length <= 8 && new Set(timed.map(({ parameters }) => parameters[growing])).size > 2) {
-    return { svg: lineChart(`${name}: time over ${growing}`, growing, timed.map((one) => ({ label: '', ms: one.ms, series: rest(one, growing), x: one.parameters[growing] as number }))), series: [] };
+  if (growing !== undefined && lines.length <= colours.length && new Set(timed.map(({ parameters }) => parameters[growing])).size > 2) {
+    return { svg: lineChart(`${name}: time over ${growing}`, growing, timed.map((one) => ({ label: '', ms: one.ms, series: rest(one, growing), x: one.parameters[growing] as number }))), series: lines.filter(() => lines.length > 1) };
   }
   // The parameter with the fewest values gives the colours, where something else tells the bars apart.
   const few = varying.length > 1 ? varying.toSorted((a, b) => countOf(timed, a) - countOf(timed, b))[0]! : undefined, coloured = few !== undefined && countOf(timed, few) <= 4 ? few : undefined;

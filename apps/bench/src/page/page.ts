@@ -25,7 +25,7 @@ function tiles(stored: readonly Stored[]): Markup {
   const facts = stored.filter(isRace).flatMap((race): [string, string][] => {
     const timed = timedOf(race), own = timed.find(({ name }) => name === 'ashlar'), title = race.reference.toUpperCase();
     if (!own) return [];
-    const against = timed.filter((one) => one !== own).map((one): [string, string] => [`${title}: speed of ${one.title}`, `${short(100 * own.msPerStep.median / one.msPerStep.median)} %`]);
+    const against = timed.filter((one) => one !== own).map((one): [string, string] => [`${title}: our time over that of ${one.title}`, `${(own.msPerStep.median / one.msPerStep.median).toFixed(2)} ×`]);
     return [[`${title} on ${race.device}, a step`, duration(own.msPerStep.median)], ['tokens a second', Math.round(throughput(stepNamed(race.reference), own.msPerStep.median).tokensPerSecond).toLocaleString('en')], ['first step', duration(own.firstStepMs)], ...against.slice(0, 1)];
   });
   return html`<div class="tiles">${facts.map(([name, value]) => html`<div class="tile"><span class="value">${value}</span><span class="name">${name}</span></div>`)}</div>`;
@@ -50,7 +50,7 @@ ${factsTable(timed.flatMap(({ title, about }) => Object.entries(about).map(([key
 function suiteSection({ suite, kind, revision, date, benchmarks }: SuiteReport): Markup {
   return html`<section><h2>${`${suite}, ${kind}`}</h2>${benchmarks.map((benchmark) => {
     const chart = benchmarkChart(benchmark), { head, rows } = caseTable(benchmark), said = remarks(benchmark);
-    return html`<h3>${benchmark.name}</h3><p>${benchmark.description}</p>
+    return html`${benchmarks.length > 1 ? [html`<h3>${benchmark.name}</h3>`] : []}<p>${benchmark.description}</p>
 ${chart ? [html`${chart.series.length > 0 ? [html`<div class="legend">${chart.series.map((name) => html`<span class="key" style="${`--key: ${colourOf(name, chart.series)}`}">${name}</span>`)}</div>`] : []}<div class="wide">${new Markup(chart.svg)}</div>`] : []}
 ${said.length > 0 ? [html`<ul>${said.map((line) => html`<li>${line}</li>`)}</ul>`] : []}
 <details><summary>Figures</summary>${numbersTable(head, rows)}</details>`;

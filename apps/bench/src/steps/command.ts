@@ -3,7 +3,8 @@ import { choosePeers } from '../peers/catalogue.js';
 import { checkDeviceOptions, type DeviceOptions } from '../own/device-options.js';
 import { ownEntrant } from '../own/entrant.js';
 import { race } from '../race/race.js';
-import { describeMachine } from '../harness/machine.js';
+import { repository } from '../harness/discover.js';
+import { describeMachine, revisionOf } from '../harness/machine.js';
 import { progressLine } from '../harness/progress.js';
 import { resultFile, storeResult } from '../harness/store.js';
 import { stepNamed, type StepName } from './definition.js';
@@ -38,7 +39,7 @@ export async function runRace(stepName: StepName, options: RaceCommandOptions): 
   });
   progress.clear();
 
-  const report = reportRace(step, options.device, outcomes, machine);
+  const report = reportRace(step, options.device, outcomes, machine, revisionOf(repository));
   process.stdout.write(`${options.json ? JSON.stringify(report, null, 2) : renderRace(report)}\n`);
   if (options.save !== undefined) storeResult(options.save === true ? resultFile(step.name, options.device, machine) : options.save, report);
   if (outcomes.some(({ status }) => status !== 'timed')) process.exitCode = 1;

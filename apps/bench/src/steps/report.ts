@@ -23,6 +23,9 @@ export interface RaceReport extends Partial<StepFigures> {
   readonly reference: StepName;
   readonly device: string;
   readonly machine: Machine;
+  readonly date: string;
+  /** The revision of git, with `+` where files were changed; absent outside a repository. */
+  readonly revision?: string;
   /** Ours first, then the peers. */
   readonly outcomes: readonly Outcome[];
 }
@@ -34,12 +37,12 @@ export const throughput = (step: StepDefinition, msPerStep: number): { tokensPer
 });
 
 /** Puts the outcomes together. Our own figures stand at the top only where we were timed. */
-export function reportRace(step: StepDefinition, device: string, outcomes: readonly Outcome[], machine: Machine): RaceReport {
+export function reportRace(step: StepDefinition, device: string, outcomes: readonly Outcome[], machine: Machine, revision?: string): RaceReport {
   const own = outcomes.find(({ name }) => name === ownName);
   const figures = own?.status === 'timed'
     ? { msPerStep: own.msPerStep.median, ...throughput(step, own.msPerStep.median), firstStepMs: own.firstStepMs, ...own.figures }
     : {};
-  return { reference: step.name, device, ...figures, machine, outcomes };
+  return { reference: step.name, device, ...figures, machine, date: new Date().toISOString(), ...(revision !== undefined && { revision }), outcomes };
 }
 
 const fixed = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toFixed(1));
