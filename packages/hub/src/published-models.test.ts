@@ -2,10 +2,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { jit, tensor, type Tensor } from '@ashlar/tensor';
+import { arange, jit, tensor, where, type Tensor } from '@ashlar/tensor';
 import { wasm } from '@ashlar/wasm';
+import { geluTanh, type Attention, type Linear, type Norm } from '@ashlar/nn';
 import { build } from '@ashlar/models';
-import { readSafetensors } from './index.js';
+import { parseLlama2cTokenizer, scoredPiecesTokenizer } from '@ashlar/text';
+import { families, readParameters, readSafetensors, type HostTensor, type ModulePair, type TensorTable } from './index.js';
 import { loadHuggingFace } from './node.js';
 
 const shared = new URL('../../../../shared/data/', import.meta.url);
@@ -27,50 +29,54 @@ test('stories260K, a Llama trained on TinyStories, tells its story', async (cont
     tokens[t + 1] = logits.indexOf(logits.reduce((largest, value) => Math.max(largest, value), -Infinity));
   }
   expect(worst).toBeLessThan(2e-4);
-  const text = decodeTokens(readFileSync(new URL('tok512.bin', folder)), [...tokens.subarray(1)]);
+  const text = scoredPiecesTokenizer(parseLlama2cTokenizer(readFileSync(new URL('tok512.bin', folder)))).decode(tokens);
   expect(text).toBe(readFileSync(new URL('greedy-200.txt', folder), 'utf8').trimEnd());
 });
 
-/** llama2.c's tokenizer file: the longest token's length, then of each token a score (f32), a length (i32) and its bytes. */
-function decodeTokens(file: Buffer, tokens: readonly number[]): string {
-  const pieces: string[] = [];
-  for (let at = 4; at < file.length;) {
-    const length = file.readInt32LE(at + 4);
-    pieces.push(file.toString('utf8', at + 8, at + 8 + length));
-    at += 8 + length;
-  }
-  const raw = (piece: string): string => (/^<0x[0-9A-F]{2}>$/.test(piece) ? String.fromCharCode(parseInt(piece.slice(3, 5), 16)) : piece);
-  return tokens.map((token) => raw(pieces[token]!)).join('').trimStart();
-}
+/** gpt-nano-sort's names, which are GPT-2's; its linear layers are [out, in]. */
+const gptTable = families.gpt2!.table({} as never), nanoTable: TensorTable = { ...gptTable, modules: gptTable.modules.map(([stored, ours]) => [stored, ours]) };
 
-test('gpt-nano-sort, a minGPT, sorts letters', async (context) => {
-  const file = new URL('gpt-nano-sort/model.safetensors', shared);
-  if (!existsSync(file)) return context.skip('../shared/data/gpt-nano-sort is not here');
-  const { tensors } = readSafetensors(readFileSync(file));
+test('gpt-nano-sort, a minGPT, computes every activation that was recorded, and sorts letters', async (context) => {
+  const folder = new URL('gpt-nano-sort/', shared);
+  if (!existsSync(folder)) return context.skip('../shared/data/gpt-nano-sort is not here');
+  // The safetensors file lacks the biases of queries, keys and values; the original has them, in base64.
+  const original = JSON.parse(readFileSync(new URL('gpt-nano-sort-model.json', folder), 'utf8')) as Record<string, { data: string; shape: number[] }>;
+  const tensors = new Map(Object.entries(original).filter(([name]) => name !== 'config').map(([name, { data, shape }]): [string, HostTensor] => {
+    const bytes = Buffer.from(data, 'base64');
+    return [name, { dtype: 'f32', shape, data: Float32Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readFloatLE(4 * i)) }];
+  }));
   const model = build({
     modelType: 'decoder', vocabulary: 3, width: 48, depth: 3, maxLength: 11, bias: true, tiedHead: false,
     attention: { type: 'multiHead', heads: 3 }, positional: 'learned', norm: 'layerNorm', feedForward: { type: 'mlp', activation: 'geluTanh' },
   }, { seed: 'none' });
-  const names: [RegExp, string][] = [
-    [/^transformer\.wte/, 'tokens'], [/^transformer\.wpe/, 'positional'], [/^transformer\.h/, 'layers'], [/^transformer\.ln_f\.weight/, 'finalNorm.gain'], [/^transformer\.ln_f/, 'finalNorm'], [/^lm_head/, 'head'],
-    [/ln_1\.weight/, 'residual.norms.0.gain'], [/ln_1/, 'residual.norms.0'], [/ln_2\.weight/, 'residual.norms.1.gain'], [/ln_2/, 'residual.norms.1'],
-    [/attn\.c_attn/, 'attention.qkv'], [/attn\.c_proj/, 'attention.output'], [/mlp\.c_fc/, 'feedForward.up'], [/mlp\.c_proj/, 'feedForward.down'],
-  ];
-  const named = [...tensors].map(([name, { data }]) => [names.reduce((given, [from, to]) => given.replace(from, to), name), data as Float32Array] as const);
-  // The safetensors file lacks the biases of queries, keys and values; the original has them, in base64.
-  const original = JSON.parse(readFileSync(new URL('gpt-nano-sort/gpt-nano-sort-model.json', shared), 'utf8')) as Record<string, { data: string }>;
-  const biases = [0, 1, 2].map((layer) => {
-    const bytes = Buffer.from(original[`transformer.h.${layer}.attn.c_attn.bias`]!.data, 'base64');
-    return [`layers.${layer}.attention.qkv.bias`, Float32Array.from({ length: 3 * 48 }, (_, i) => bytes.readFloatLE(4 * i))] as const;
-  });
-  model.load(new Map([...named, ...biases]));
+  model.load(readParameters(nanoTable, model.namedParameters(), { name: 'model', tensors, read: (name) => tensors.get(name)! }).values);
   await using device = await wasm();
-  const run = jit((tokens: Tensor) => model.logits(tokens), { device });
-  const partials = readSafetensors(readFileSync(new URL('gpt-nano-sort/partials.safetensors', shared))).tensors;
-  const logits = await run(tensor(Int32Array.from(partials.get('idx')!.data), { shape: [3, 11] })).data(), recorded = partials.get('lm_head')!.data;
-  expect(logits.length).toBe(recorded.length);
-  logits.forEach((value, i) => expect(Math.abs(value - recorded[i]!)).toBeLessThan(2e-4));
 
+  const recorded = readSafetensors(readFileSync(new URL('partials.safetensors', folder))).tensors, B = 3, T = 11, C = 48, H = 3, D = C / H;
+  // Inside a layer the first one's activations were recorded.
+  const partials = jit((idx: Tensor) => {
+    const [first, second, third] = model.layers as unknown as readonly [Layer, Layer, Layer];
+    const tok_emb = model.tokens.forward(idx), x = model.positional.embed!(tok_emb, 0), ln1 = first.residual.norms[0].forward(x), qkv = first.attention.qkv.forward(ln1);
+    const [q, k, v] = qkv.split(3).map((part) => part.reshape([B, T, H, D]).permute(0, 2, 1, 3)) as [Tensor, Tensor, Tensor];
+    const att = q.matmul(k.transpose()).mul(1 / Math.sqrt(D)), attSm = where(arange(T).reshape([T, 1]).ge(arange(T)), att, -Infinity).softmax(-1), y = attSm.matmul(v).permute(0, 2, 1, 3).reshape([B, T, C]);
+    const yProj = first.attention.output.forward(y), attnResid = x.add(first.attention.forward({ x: ln1, positions: 0 })), ln2 = first.residual.norms[1].forward(attnResid);
+    const fc = first.feedForward.up.forward(ln2), gelu = geluTanh(fc), mlp = first.feedForward.forward(ln2), blocks = [first, second, third].reduce((streams, layer) => [...streams, layer.forward(streams.at(-1)!, { positions: 0 })[0]], [x]);
+    const lm_head = model.logits(idx);
+    return {
+      tok_emb, x, ln1, qkv, q, k, v, att, attSm, y, yProj, attnResid, ln2, fc, gelu, mlp, mlpResid: attnResid.add(mlp), block0: blocks[1]!, block1: blocks[2]!, block2: blocks[3]!, ln_f: model.finalNorm!.forward(blocks[3]!), lm_head, probs: lm_head.softmax(-1),
+      pos_emb: x.sub(tok_emb).slice([0, 1]),
+    };
+  }, { device });
+  const computed = partials(tensor(Int32Array.from(recorded.get('idx')!.data), { shape: [B, T] }));
+  expect(Object.keys(computed).sort()).toEqual([...recorded.keys()].filter((name) => name !== 'idx').sort());
+  for (const [name, value] of Object.entries(computed)) {
+    const { data, shape } = recorded.get(name)!, ours = await value.data() as Float32Array;
+    expect([name, value.shape]).toEqual([name, shape]);
+    // What a mask hides was recorded as −∞ or as nothing: the softmax of it, which was recorded too, must be 0.
+    expect(ours.reduce((most, one, i) => (name === 'att' && !(Math.abs(data[i]!) < 1e30) ? most : Math.max(most, Math.abs(one - data[i]!))), 0), name).toBeLessThan(1e-4);
+  }
+
+  const run = jit((tokens: Tensor) => model.logits(tokens), { device });
   for (const letters of [[2, 1, 0, 1, 1, 2], [0, 0, 2, 1, 0, 1], [1, 1, 1, 0, 2, 2]]) {
     const tokens = [...letters];
     while (tokens.length < 12) {
@@ -80,4 +86,61 @@ test('gpt-nano-sort, a minGPT, sorts letters', async (context) => {
     }
     expect(tokens.slice(6)).toEqual(letters.toSorted());
   }
+});
+
+/** A layer with the parts that this model has. */
+interface Layer {
+  readonly residual: { readonly norms: readonly [Norm, Norm] };
+  readonly attention: Attention & { readonly qkv: Linear; readonly output: Linear };
+  readonly feedForward: { readonly up: Linear; forward(x: Tensor): Tensor };
+  forward(x: Tensor, input: { readonly positions: number }): readonly [Tensor, ...Tensor[]];
+}
+
+test('aren, an encoder-decoder, writes Arabic names in Latin letters', async (context) => {
+  const folder = new URL('aren/', shared);
+  if (!existsSync(folder)) return context.skip('../shared/data/aren is not here');
+  const heads = 8, width = 32, half = width / 2;
+  const model = build({
+    // The step of its angles is ln(10000) / (half − 1): a base of 10000^(half / (half − 1)).
+    modelType: 'encoderDecoder', sourceVocabulary: 51, vocabulary: 43, width, depth: 6, bias: true, embeddingScale: Math.sqrt(width), positional: { type: 'sinusoidal', layout: 'halves', base: 10000 ** (half / (half - 1)) },
+    attention: { type: 'multiHead', heads }, crossAttention: { type: 'cross', heads }, norm: 'layerNorm', feedForward: { type: 'mlp', hidden: 128, activation: 'relu' }, tiedHead: false, headBias: true,
+  }, { seed: 'none' });
+  const stack = (side: string, cross: readonly ModulePair[], last: number): readonly ModulePair[] => [
+    [`${side}.embeddings`, `${side}.tokens`], [`${side}.layer.N.self_attention.layer_norm`, `${side}.layers.N.residual.norms.0`], [`${side}.layer.N.self_attention.linear_0`, `${side}.layers.N.attention.qkv`], [`${side}.layer.N.self_attention.linear_1`, `${side}.layers.N.attention.output`], ...cross,
+    [`${side}.layer.N.ffn.layer_norm`, `${side}.layers.N.residual.norms.${last}`], [`${side}.layer.N.ffn.linear_0`, `${side}.layers.N.feedForward.up`], [`${side}.layer.N.ffn.linear_1`, `${side}.layers.N.feedForward.down`], [`${side}.layer_norm`, `${side}.finalNorm`],
+  ];
+  const cross = 'decoder.layer.N.attention', ours = 'decoder.layers.N.crossAttention';
+  const table: TensorTable = {
+    prefix: '',
+    modules: [
+      ...stack('encoder', [], 1), ...stack('decoder', [[`${cross}.layer_norm`, 'decoder.layers.N.residual.norms.1'], [`${cross}.linear_0`, `${ours}.query`], [`${cross}.keys`, `${ours}.key`], [`${cross}.values`, `${ours}.value`], [`${cross}.linear_2`, `${ours}.output`]], 2),
+      ['decoder.projection.bias', 'decoder.headBias'], ['decoder.projection.weight', 'decoder.head.weight'],
+    ],
+  };
+  // Its norms are called gamma and beta, and its cross attention has keys and values in one matrix.
+  const tensors = new Map([...readSafetensors(readFileSync(new URL('model.safetensors', folder))).tensors].flatMap(([stored, one]): [string, HostTensor][] => {
+    const name = stored.replace('layer_', 'layer.').replace('layer.norm', 'layer_norm').replace(/gamma$/, 'weight').replace(/beta$/, 'bias'), [, before, kind] = /^(decoder\.layer\.\d+\.attention)\.linear_1\.(weight|bias)$/.exec(name) ?? [];
+    if (before === undefined) return [[name, one]];
+    const [rows, ...rest] = one.shape as [number], middle = one.data.length / 2, part = (data: HostTensor['data']): HostTensor => ({ ...one, shape: [rows / 2, ...rest], data });
+    return [[`${before}.keys.${kind!}`, part(one.data.slice(0, middle))], [`${before}.values.${kind!}`, part(one.data.slice(middle))]];
+  }));
+  model.load(readParameters(table, model.namedParameters(), { name: 'aren', tensors, read: (name) => tensors.get(name)! }).values);
+  expect(model.parameterCount).toBe(182_731);
+
+  const vocabulary = (name: string) => [...readFileSync(new URL(name, folder), 'utf8').trimEnd().split('\n'), '<unk>'], source = vocabulary('v2-source_vocabulary.txt'), target = vocabulary('v2-target_vocabulary.txt');
+  expect([source.length, target.length]).toEqual([51, 43]);
+  await using device = await wasm();
+  const S = 8, T = 12, run = jit((from: Tensor, padding: Tensor, to: Tensor) => model.logits(from, to, { positions: 1, source: { positions: 1, padding } }), { device });
+  const written: string[] = [], words = ['آزا', 'آتزمون', 'آتشيسون', 'آرباكه', 'آرثر'];
+  for (const word of words) {
+    const ids = [...word].map((letter) => source.indexOf(letter)), tokens = [target.indexOf('<s>')];
+    const from = Int32Array.from({ length: S }, (_, i) => ids[i] ?? 0), padding = tensor(Int32Array.from(from, (_, i) => Number(i >= ids.length)), { shape: [1, S] }).ne(0);
+    while (tokens.length < T && tokens.at(-1) !== target.indexOf('</s>')) {
+      const to = tensor(Int32Array.from({ length: T }, (_, i) => tokens[i] ?? 0), { shape: [1, T] });
+      const row = (await run(tensor(from, { shape: [1, S] }), padding, to).data() as Float32Array).subarray((tokens.length - 1) * target.length, tokens.length * target.length);
+      tokens.push(row.indexOf(row.reduce((most, value) => Math.max(most, value), -Infinity)));
+    }
+    written.push(tokens.slice(1, -1).map((token) => target[token]!).join(''));
+  }
+  expect(written).toEqual(['azza', 'atzmon', 'achison', 'arbake', 'arther']);
 });
