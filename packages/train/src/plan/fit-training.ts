@@ -59,15 +59,16 @@ export function fitTraining(sizes: TrainingSizes, memory: number, device: Device
   };
   const asItIs = planned({}, sizes);
   if (asItIs.fits) return { bytes: asItIs.bytes, fits: true, suggestions: [] };
-  /** The first of the values that fits, else the last: bytes fall along them, so that halving finds it. */
+  /** The first of the values that fits, else the last. Bytes fall along them, almost in proportion: between two that are known, the next one tried is where a line would say. */
   const mildest = (values: readonly number[], at: (value: number) => FitSuggestion): FitSuggestion[] => {
-    let low = 0, high = values.length - 1;
-    if (high < 0) return [];
-    let found = at(values[high]!);
-    while (found.fits && low < high) {
-      const middle = (low + high) >> 1, tried = at(values[middle]!);
-      if (tried.fits) [found, high] = [tried, middle]; else low = middle + 1;
+    if (values.length === 0) return [];
+    let [low, high] = [{ index: -1, ...asItIs }, { index: values.length - 1, ...at(values.at(-1)!) }];
+    while (high.fits && high.index - low.index > 1) {
+      const line = low.index + Math.ceil(((low.bytes - memory) / (low.bytes - high.bytes)) * (high.index - low.index));
+      const index = Math.min(Math.max(line, low.index + 1), high.index - 1), tried = { index, ...at(values[index]!) };
+      if (tried.fits) high = tried; else low = tried;
     }
+    const { index: _, ...found } = high;
     return [found];
   };
   const { model, batch, context, sourceContext, recompute = false, microBatches = 1 } = sizes, below = (from: number): number[] => Array.from({ length: from - 1 }, (_, i) => from - 1 - i);
