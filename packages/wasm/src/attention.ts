@@ -5,7 +5,7 @@
 import type { View } from '@ashlar/tensor';
 import { accessLane, add, call, fillBytes, forRange, get, int, load, minimum, mul, named, op, scaled, set, splat, store, sub, when, whileBelow } from './code.js';
 import type { Code, Local, Segment } from './encoder.js';
-import { attentionMods, attentionShape, block, clamp, eachBlock, firstKey, keysUpTo, localOf, maskOf, modSlots, scoreRow, scores, servesAttention, stripHeight, trimColumns, viewAddress, viewBytes } from './attention-rows.js';
+import { attentionMods, attentionShape, block, clamp, eachBlock, keysUpTo, localOf, maskOf, modSlots, scoreRow, scores, servesAttention, stripHeight, trimColumns, viewAddress, viewBytes } from './attention-rows.js';
 import { Emitter } from './emitter.js';
 import { addValuesFunction, keyDotsFunction } from './few-queries.js';
 import type { EmitContext, WasmKernel } from './fused.js';
@@ -15,6 +15,7 @@ import { share, vectorLoop } from './nest.js';
 import { grain, packFunction } from './pack.js';
 import { copyRow } from './skinny.js';
 import { softmaxEndsFunction, softmaxRowsFunction } from './softmax-rows.js';
+import { firstKey } from './residues.js';
 import { packedRows, tilesFunction } from './tile.js';
 
 /**
