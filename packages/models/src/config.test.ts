@@ -165,6 +165,23 @@ describe('a pattern of layers', () => {
     [pattern('LG', { variants: { L, G: pattern('LG') } }), 'attention.variants.G.type: must be of type multiHead'], [pattern('LG', { variants: { L, G: { type: 'cross', heads: 2 } } }), 'do not go together: some attend to another sequence'],
     [pattern('LG', { variants: { L, G: { type: 'longformer', heads: 2, windowKeys: 3, globalTokens: 1 } } }), 'a decoder cannot work with perLayer(multiHead, longformer) attention that is not causal'],
   ])('%j', async (attention, message) => { await expect(async () => logits(attention)).rejects.toThrow(message); });
+
+  const logitsWith = async (changed: object): Promise<string> => JSON.stringify([...await build({ ...config, depth: 2, ...changed } as DecoderConfigInput, { seed: 2 }).logits(tensor(Int32Array.of(3, 1, 4, 1, 5, 9), { shape: [1, 6] })).data(reference())]);
+  const parts = {
+    positional: [{ type: 'rotary', base: 100 }, 'none'], norm: ['rmsNorm', { type: 'layerNorm', bias: false }], residual: ['preNorm', 'parallelNorm'], feedForward: ['swiglu', 'geglu'],
+  } as const;
+  test.each(Object.entries(parts))('%s: a pattern of one is that one; of two, neither', async (kind, [A, B]) => {
+    const of = (order: string, variants: object) => logitsWith({ [kind]: { type: 'perLayer', order, variants } });
+    expect(await of('A', { A })).toBe(await logitsWith({ [kind]: A }));
+    expect(await of('AB', { A: B, B })).toBe(await logitsWith({ [kind]: B }));
+    expect(new Set([await of('AB', { A, B }), await of('BA', { A, B }), await of('A', { A }), await of('B', { B })]).size).toBe(4);
+  });
+  test.each<[object, string]>([
+    [{ positional: { type: 'perLayer', order: 'AB', variants: { A: 'rotary', B: 'learned' } } }, 'perLayer: learned positions are added to the embeddings, before all layers; use encodings that act in a layer, such as rotary and none'],
+    [{ residual: { type: 'perLayer', order: 'AB', variants: { A: 'preNorm', B: 'deepNorm' } } }, 'perLayer: deepNorm says how all layers begin, and cannot be that of some'],
+    [{ residual: { type: 'perLayer', order: 'AB', variants: { A: 'preNorm', B: 'postNorm' } } }, 'perLayer: preNorm and postNorm do not go together: preNorm has finalNorm and the other has not; use schemes that agree'],
+    [{ feedForward: { type: 'perLayer', order: 'AB', variants: { A: 'mlp', B: { type: 'mixtureOfExperts', experts: 2 } } }, residual: 'subNorm' }, 'subNorm residuals do not go with perLayer(mlp, mixtureOfExperts) feed-forward'],
+  ])('%j is refused', (changed, message) => { expect(() => build({ ...config, ...changed } as DecoderConfigInput)).toThrow(message); });
 });
 
 describe('masks as data', () => {
