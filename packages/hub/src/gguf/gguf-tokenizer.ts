@@ -19,6 +19,7 @@ function entriesOf(json: TokenizerJSON): Map<string, GgufValue> {
     case 'byte': return matched(Array.from({ length: 256 }, (_, byte) => Uint8Array.of(byte)));
     case 'character': return matched([...json.characters].map((character) => new TextEncoder().encode(character)));
     case 'huggingFace': return mergedPairs(json.tokenizer as TokenizerFile, json);
+    default: throw new GgufError(`llama.cpp has no tokenizer of type ${(json as { readonly type: string }).type}; it has those of bytes, characters, scored pieces and byte-level BPE`);
   }
 }
 
