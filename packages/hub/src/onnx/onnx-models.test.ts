@@ -1,4 +1,7 @@
 // Every part of the catalogue in a small model, exported and run in ONNX Runtime: logits equal to ours.
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { InferenceSession, Tensor as RuntimeTensor } from 'onnxruntime-node';
 import { describe, expect, test } from 'vitest';
 import { CombinationError, build, catalogue, encoder, encoderDecoder, type Decoder, type DecoderConfigInput, type Encoder, type EncoderDecoder, type PartKind } from '@ashlar/models';
 import { cross, multiHead } from '@ashlar/attention';
@@ -7,8 +10,11 @@ import { layerNorm, postNorm, preNorm, rmsNorm } from '@ashlar/norm';
 import { learned, rotary } from '@ashlar/positional';
 import { jit, tensor, type Tensor } from '@ashlar/tensor';
 import { reference } from '@ashlar/tensor/reference';
+import { parseLlama2cTokenizer, scoredPiecesTokenizer } from '@ashlar/text';
+import { loadHuggingFace } from '../node.js';
 import { checkOnnx, runOnnx, type RuntimeInput } from '../test/run-onnx.js';
 import { exportOnnx, type ExportOnnxOptions } from './export-model.js';
+import { onnxBytes } from './onnx-format.js';
 
 const [B, T, S, V] = [2, 8, 6, 11];
 const ids = (count: number, seed: number): Int32Array => Int32Array.from({ length: count }, (_, i) => (i * 7 + (i >> 2) * 3 + seed) % V);
@@ -105,3 +111,18 @@ describe('what the file says', () => {
     expect((await exportOnnx(free, { length: 4, batch: 3 })).inputs).toEqual([{ name: 'tokens', type: 'int64', shape: [3, 4] }]);
   });
 });
+
+test('stories260K, exported, tells its story in ONNX Runtime', async (context) => {
+  const folder = new URL('../../../../../shared/data/stories260K/', import.meta.url);
+  if (!existsSync(folder)) return context.skip('../shared/data/stories260K is not here');
+  const { model } = loadHuggingFace(fileURLToPath(folder), { modelType: 'decoder' }), count = 201, vocabulary = 512;
+  const session = await InferenceSession.create(onnxBytes(await exportOnnx(model, { length: count })), { intraOpNumThreads: 1 });
+  const ids = new BigInt64Array(count);
+  ids[0] = 1n;
+  for (let t = 0; t + 1 < count; t++) {
+    const { logits } = await session.run({ tokens: new RuntimeTensor('int64', ids, [1, count]) }), row = (logits!.data as Float32Array).subarray(t * vocabulary, (t + 1) * vocabulary);
+    ids[t + 1] = BigInt(row.indexOf(row.reduce((largest, value) => Math.max(largest, value), -Infinity)));
+  }
+  const text = scoredPiecesTokenizer(parseLlama2cTokenizer(readFileSync(new URL('tok512.bin', folder)))).decode(Int32Array.from(ids, Number));
+  expect(text).toBe(readFileSync(new URL('greedy-200.txt', folder), 'utf8').trimEnd());
+}, 60_000);
