@@ -1,6 +1,6 @@
 export { applyTemperature, argmax, keepMinP, keepTopK, keepTopP, keepTypical, penalizeRepetition, softmax } from './filters.js';
 export { checkSampling, distribution, draw, isGreedy, type SamplingOptions } from './sampling.js';
-export { type ReadableModel, type ReaderOptions } from './reader.js';
+export { type ReadableModel, type ReadablePairModel, type ReaderOptions } from './reader.js';
 export { ContextError, writer, type Writer, type ConstrainedText, type Constraint, type Ending, type Written, type WritingOptions } from './writer.js';
 export { generate, type GenerateOptions } from './generate.js';
 export { decoded, untilStop } from './text.js';
@@ -8,3 +8,4 @@ export { jsonOf, matching, type ConstraintOptions } from './constraint/constrain
 export { JsonSchemaError, jsonSchemaPattern, type JsonSchema } from './constraint/json-schema-pattern.js';
 export { chatFormat, type ChatFormat, type ChatMessage } from './chat.js';
 export { speculator, type SpeculativeWriting, type Speculator, type SpeculatorOptions } from './speculative.js';
+export { beamSearch, type BeamResult, type BeamSearchOptions } from './beam-search.js';

@@ -17,6 +17,20 @@ export interface ReadableModel {
   cachedLogits(tokens: Tensor, cache: DecodingCache, start: Tensor): Tensor;
 }
 
+/** What reading and writing ask of a model that writes from a source; every `EncoderDecoder` has it. */
+export interface ReadablePairModel {
+  /** V, of the target. */
+  readonly vocabulary: number;
+  /** The longest target, where there is one. */
+  readonly maxLength: number | undefined;
+  readonly encoder: { readonly maxLength: number | undefined };
+  /** Source tokens [B, S] (i32), of which some are padding (bool [B, S]), give states [B, S, C]. */
+  encode(source: Tensor, input: { readonly padding: Tensor }): Tensor;
+  cache(options?: { readonly capacity?: number }): DecodingCache;
+  /** Logits of target tokens that follow those in the cache; `encoded` and its padding with the first of them. */
+  cachedLogits(tokens: Tensor, cache: DecodingCache, start: Tensor, input?: { readonly encoded: Tensor; readonly sourcePadding: Tensor }): Tensor;
+}
+
 /** What comes of a step: the next token's logits, or the most likely token, found on the device. */
 export type Wanted = 'logits' | 'token';
 
@@ -35,27 +49,35 @@ export interface Reader {
   trim(length: number): number;
   /** Text b goes on from text rows[b] with the next tokens [B]: the logits [B, V] after them. */
   readReordered(tokens: Int32Array, rows: Int32Array): Promise<Float32Array>;
+  /** Begins anew, as targets of these sources: B texts. @throws {Error} where the model has none. */
+  begin(sources: readonly ArrayLike<number>[]): void;
   release(): void;
 }
 
-/** A reader of texts whose logits come from a cache: of a decoder, or of the target side of an encoder-decoder. */
-export interface CachedReaderOptions {
-  readonly model: Pick<ReadableModel, 'cachedLogits'>;
-  readonly device: Device;
-  /** The reader releases it. */
-  readonly cache: DecodingCache;
-  readonly batch: number;
-}
-
 export interface ReaderOptions {
-  readonly model: ReadableModel;
+  readonly model: ReadableModel | ReadablePairModel;
   readonly device: Device;
   /** B; default 1. */
-  readonly batch?: number;
+  readonly batch?: number | undefined;
   /** How many tokens layers without a window remember; default: the model's maxLength. */
   readonly context?: number | undefined;
+  /** Of a model that writes from a source: the longest one; shorter ones are padded to it. Default: the encoder's maxLength. */
+  readonly sourceContext?: number | undefined;
   /** Whether each token is computed once, by the model's cache; default: where the model keeps one. */
   readonly cache?: boolean | undefined;
+}
+
+/** A source and its padding, each [B, S]. */
+interface SourceTensors { readonly [name: string]: Tensor; readonly tokens: Tensor; readonly padding: Tensor }
+
+interface CachedReaderOptions {
+  readonly device: Device;
+  readonly cache: DecodingCache;
+  readonly batch: number;
+  /** S, where texts have sources. */
+  readonly sourceContext?: number | undefined;
+  /** With `source` in the first step of a text that has one. */
+  readonly logits: (tokens: Tensor, start: Tensor, source: SourceTensors | undefined) => Tensor;
 }
 
 /** How many tokens are read at once, the largest first; the rest goes one by one. Each size is compiled when it is first needed. */
@@ -82,14 +104,18 @@ class CachedReader implements Reader {
   readonly #cache: DecodingCache;
   readonly #batch: number;
   readonly #outputs = new Outputs();
-  readonly #step: Jitted<[Tensor, Tensor, Wanted | 'nothing', Tensor | undefined], Tensor | undefined>;
+  readonly #sourceContext: number | undefined;
+  /** Of the text that begins with the next step. */
+  #source: SourceTensors | undefined;
+  readonly #step: Jitted<[Tensor, Tensor, Wanted | 'nothing', Tensor | undefined, SourceTensors | undefined], Tensor | undefined>;
 
-  constructor({ model, device, cache, batch }: CachedReaderOptions) {
+  constructor({ device, cache, batch, sourceContext, logits: logitsOf }: CachedReaderOptions) {
     this.#cache = cache;
     this.#batch = batch;
-    this.#step = jit((tokens: Tensor, start: Tensor, wanted: Wanted | 'nothing', rows: Tensor | undefined) => {
+    this.#sourceContext = sourceContext;
+    this.#step = jit((tokens: Tensor, start: Tensor, wanted: Wanted | 'nothing', rows: Tensor | undefined, source: SourceTensors | undefined) => {
       if (rows) cache.reorder(rows);
-      const logits = model.cachedLogits(tokens, cache, start);
+      const logits = logitsOf(tokens, start, source);
       if (wanted === 'token') return logits.at(-1, 1).argmax();
       if (wanted === 'logits') this.#outputs.write(logits);
       return undefined;
@@ -98,15 +124,36 @@ class CachedReader implements Reader {
 
   get length(): number { return this.#cache.length; }
 
+  #checkSource(): void {
+    if (this.#sourceContext !== undefined && this.#cache.length === 0 && !this.#source) throw new Error('generate: the model writes from a source; give one (source)');
+  }
+
   room(wanted: Wanted): number {
+    this.#checkSource();
     // The states of the cache are known once a step is compiled.
-    if (this.#step.compilations.length === 0) this.#step.prepare(tensor(new Int32Array(this.#batch), { shape: [this.#batch, 1] }), tensor(Int32Array.of(0), { shape: [] }), wanted, undefined);
+    if (this.#step.compilations.length === 0) this.#step.prepare(tensor(new Int32Array(this.#batch), { shape: [this.#batch, 1] }), tensor(Int32Array.of(0), { shape: [] }), wanted, undefined, this.#source);
     return this.#cache.room;
   }
 
   #run(tokens: Int32Array, wanted: Wanted | 'nothing', rows?: Int32Array): Tensor | undefined {
     const T = tokens.length / this.#batch;
-    return this.#step(tensor(tokens, { shape: [this.#batch, T] }), this.#cache.extend(T), wanted, rows && tensor(rows));
+    this.#checkSource();
+    const source = this.#source;
+    this.#source = undefined;
+    return this.#step(tensor(tokens, { shape: [this.#batch, T] }), this.#cache.extend(T), wanted, rows && tensor(rows), source);
+  }
+
+  begin(sources: readonly ArrayLike<number>[]): void {
+    const B = this.#batch, S = this.#sourceContext;
+    if (S === undefined) throw new Error('generate: the model writes from no source; leave it out');
+    const tokens = new Int32Array(B * S), padding = new Uint32Array(B * S).fill(1);
+    for (const [b, source] of sources.entries()) {
+      if (source.length === 0 || source.length > S) throw new RangeError(`generate: a source must have 1 to ${S} tokens (sourceContext), got ${source.length}`);
+      tokens.set(Array.from(source), b * S);
+      padding.fill(0, b * S, b * S + source.length);
+    }
+    this.trim(0);
+    this.#source = { tokens: tensor(tokens, { shape: [B, S] }), padding: tensor(padding, { shape: [B, S], dtype: 'bool' }) };
   }
 
   read(tokens: Int32Array, wanted: 'logits'): Promise<Float32Array>;
@@ -201,6 +248,8 @@ class WindowReader implements Reader {
     return this.read(tokens, 'logits');
   }
 
+  begin(): void { throw new Error('generate: the model writes from no source; leave it out'); }
+
   trim(length: number): number {
     for (const text of this.#texts) text.length = Math.min(text.length, length);
     return this.length;
@@ -212,13 +261,22 @@ class WindowReader implements Reader {
   }
 }
 
-export const cachedReader = (options: CachedReaderOptions): Reader => new CachedReader(options);
-
 /** @throws {RangeError} where neither `context` nor the model says how long a text may be. */
-export function openReader({ model, device, batch = 1, context = model.maxLength, cache = model.keepsCache }: ReaderOptions): Reader {
+export function openReader({ model, device, batch = 1, context = model.maxLength, sourceContext, cache: wantsCache }: ReaderOptions): Reader {
   if (context === undefined) throw new RangeError('generate: say how many tokens the text may have (context), as the model has no maxLength');
   requireCount('generate', 'context', context);
   requireCount('generate', 'batch', batch);
   if (model.maxLength !== undefined && context > model.maxLength) throw new RangeError(`generate: context must be at most the model's maxLength (${model.maxLength}), got ${context}`);
-  return cache ? cachedReader({ model, device, cache: model.cache({ capacity: context }), batch }) : new WindowReader(model, device, context, batch);
+  if ('encode' in model) {
+    const longest = sourceContext ?? model.encoder.maxLength;
+    if (longest === undefined) throw new RangeError('generate: say how many tokens a source may have (sourceContext), as the encoder has no maxLength');
+    requireCount('generate', 'sourceContext', longest);
+    if (wantsCache === false) throw new RangeError('generate: a model that writes from a source is read with its cache; leave out cache: false');
+    const cache = model.cache({ capacity: context });
+    return new CachedReader({ device, cache, batch, sourceContext: longest, logits: (tokens, start, source) => model.cachedLogits(tokens, cache, start, source && { encoded: model.encode(source.tokens, { padding: source.padding }), sourcePadding: source.padding }) });
+  }
+  if (sourceContext !== undefined) throw new RangeError('generate: sourceContext is of models that write from a source');
+  if (!(wantsCache ?? model.keepsCache)) return new WindowReader(model, device, context, batch);
+  const cache = model.cache({ capacity: context });
+  return new CachedReader({ device, cache, batch, logits: (tokens, start) => model.cachedLogits(tokens, cache, start) });
 }

@@ -18,6 +18,8 @@ export interface ConstrainedText {
 }
 
 export interface WritingOptions extends SamplingOptions {
+  /** What a model that writes from a source writes from: tokens, of each row of a batch. */
+  readonly source?: ArrayLike<number> | readonly ArrayLike<number>[] | undefined;
   /** How many tokens to write at most. */
   readonly maxTokens: number;
   /** The same seed writes the same on the same device. Row r of a batch draws as a text alone does with seed + r. Default 0. */
@@ -78,10 +80,15 @@ export class Writer {
    */
   async *writeBatch(prompts: readonly ArrayLike<number>[], options: WritingOptions): AsyncGenerator<Written, void> {
     this.#check(prompts, options);
-    const { endTokens = [], constraint, seed = 0, maxTokens, overflow = 'error', signal } = options;
+    const { endTokens = [], constraint, seed = 0, maxTokens, overflow = 'error', signal, source } = options;
     const reader = this.#reader, B = this.#batch, V = this.#vocabulary, wanted = isGreedy(options) && !constraint ? 'token' : 'logits';
     const texts = prompts.map((prompt) => Array.from(prompt)), shortest = Math.min(...texts.map(({ length }) => length));
     const rows = texts.map((text, r) => ({ text, written: 0, ended: false, uniform: hostRandom(randomKey(seed + r)), constrained: constraint?.begin() }));
+    if (source !== undefined) {
+      if (overflow === 'slide') throw new RangeError("generate: a text with a source cannot slide; leave out overflow: 'slide'");
+      reader.begin(sourcesOf(source, B));
+      this.#held = [];
+    }
     const context = reader.length + reader.room(wanted);
     let at = reader.trim(this.#shared(texts, shortest - 1)), from = 0, whole = true;
     /** Reads up to the column `end`. */
@@ -156,6 +163,13 @@ export class Writer {
     requireCount('generate', 'maxTokens', options.maxTokens);
     checkSampling(options);
   }
+}
+
+/** The source of each row. */
+function sourcesOf(source: NonNullable<WritingOptions['source']>, batch: number): readonly ArrayLike<number>[] {
+  const sources = typeof source[0] === 'number' || source.length === 0 ? [source as ArrayLike<number>] : source as readonly ArrayLike<number>[];
+  if (sources.length !== batch) throw new RangeError(`generate: each of the ${batch} texts needs a source, got ${sources.length}`);
+  return sources;
 }
 
 /** A writer that can be used again and again; release it when it is done. @throws {RangeError} */
