@@ -55,17 +55,6 @@ for (const [step, size] of [['r0', 'a small GPT: 4 layers, width 128, context 64
   .option('--save [file]', 'store the report as JSON; without a file name, in results/ under the name of the machine')
   .action(async (options) => (await import('./steps/command.js')).runRace(step, options));
 
-onDevice('gemm', 'matrix products of many shapes, beside a bare loop of fused multiply-adds')
-  .option('--size <n>', 'n of the square product', wholeNumber(1), 512)
-  .option('--ms <ms>', 'wanted length of each measurement', wholeNumber(1), 500)
-  .action(async (options) => (await import('./gemm/command.js')).runGemm(options));
-
-onDevice('attention', 'masks and score functions beside causal attention, checked before they are timed')
-  .option('--lengths <list>', 'tokens of the sequence, with commas between', (text: string) => text.split(',').map(wholeNumber(1)), [1024])
-  .option('--window <n>', 'keys of windows, blocks and strides; even', wholeNumber(2), 128)
-  .option('--rounds <n>', 'timed rounds of each', wholeNumber(1), 5)
-  .action(async (options) => (await import('./attention/command.js')).runAttention(options));
-
 onDevice('memory', 'repeat the step and watch heap, resident memory and the device; exit code 1 when something grows')
   .option('--steps <n>', 'steps to run', wholeNumber(50), 1000)
   .action(async (options) => (await import('./memory/command.js')).runMemory(options));

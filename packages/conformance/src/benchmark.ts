@@ -32,6 +32,8 @@ export interface Benchmark<P extends CaseParameters = CaseParameters> {
 /** Where a benchmark runs. */
 export interface BenchmarkPlace {
   readonly kind: 'wasm' | 'webgpu';
+  /** The WebGPU adapter that was asked for: `auto`, `hardware`, `software` or `swiftshader`. */
+  readonly adapter: string;
   /** Threads of the wasm device, and of other libraries that compute on the processor. */
   readonly threads: number;
   /** The device that all cases share; it is opened at the first call, and closed by the harness. */

@@ -54,35 +54,36 @@ export function relaxedSimd(): boolean {
   return WebAssembly.validate(fmaModule(true));
 }
 
-/** Runs the loop in `threads` threads at once for about `milliseconds`; resolves to their common rate in GFLOP/s. */
-export async function fmaRate(threads: number, milliseconds: number): Promise<{ gflops: number; fused: boolean }> {
-  const fused = relaxedSimd();
-  const module = new WebAssembly.Module(fmaModule(fused));
+/** The loop in threads of its own, which wait between runs. */
+export interface FmaLoop {
+  /** Whether a turn multiplies and adds in one instruction. */
+  readonly fused: boolean;
+  /** Runs this many turns in each thread at once. Throws where a result is not 1. */
+  run(turns: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function fmaLoop(threads: number): Promise<FmaLoop> {
+  const fused = relaxedSimd(), module = new WebAssembly.Module(fmaModule(fused));
   const source = `
-    const { parentPort, workerData: { module, milliseconds } } = require('node:worker_threads');
+    const { parentPort, workerData: module } = require('node:worker_threads');
     const { run } = new WebAssembly.Instance(module).exports;
-    const turns = 1000000;
-    for (let i = 0; i < 3; i++) run(turns);
-    parentPort.postMessage('ready');
-    parentPort.once('message', () => {
-      const started = performance.now();
-      let count = 0, mean = 0;
-      while (performance.now() - started < milliseconds) { mean = run(turns); count += turns; }
-      parentPort.postMessage({ turns: count, ms: performance.now() - started, mean });
-    });`;
-  const workers = Array.from({ length: threads }, () => new Worker(source, { eval: true, workerData: { module, milliseconds } }));
-  try {
-    await Promise.all(workers.map((worker) => message(worker)));
-    const results = await Promise.all(workers.map((worker) => {
-      worker.postMessage('go');
-      return message<{ turns: number; ms: number; mean: number }>(worker);
-    }));
-    const wrong = results.find(({ mean }) => Math.abs(mean - 1) > 1e-6);
-    if (wrong) throw new Error(`the multiply-add loop gave ${wrong.mean}, expected 1`);
-    return { gflops: results.reduce((sum, { turns, ms }) => sum + turns * flopsPerTurn / ms / 1e6, 0), fused };
-  } finally {
-    await Promise.all(workers.map((worker) => worker.terminate()));
-  }
+    parentPort.on('message', (turns) => parentPort.postMessage(run(turns)));
+    parentPort.postMessage('ready');`;
+  const workers = Array.from({ length: threads }, () => new Worker(source, { eval: true, workerData: module }));
+  await Promise.all(workers.map((worker) => message(worker)));
+  return {
+    fused,
+    async run(turns) {
+      const means = await Promise.all(workers.map((worker) => {
+        worker.postMessage(turns);
+        return message<number>(worker);
+      }));
+      const wrong = means.find((mean) => Math.abs(mean - 1) > 1e-6);
+      if (wrong !== undefined) throw new Error(`the multiply-add loop gave ${wrong}, expected 1`);
+    },
+    async close() { await Promise.all(workers.map((worker) => worker.terminate())); },
+  };
 }
 
 const message = <T>(worker: Worker): Promise<T> => new Promise((resolve, reject) => {

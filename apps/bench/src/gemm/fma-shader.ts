@@ -3,7 +3,7 @@
 const accumulators = 8, turns = 4096, workgroups = 256, workgroupSize = 64;
 
 /** Floating-point operations of one dispatch. */
-const flopsPerDispatch = workgroups * workgroupSize * turns * accumulators * 4 * 2;
+export const flopsPerDispatch = workgroups * workgroupSize * turns * accumulators * 4 * 2;
 
 const shader = `
 @group(0) @binding(0) var<storage, read_write> out: array<f32>;
@@ -16,18 +16,24 @@ ${Array.from({ length: accumulators }, (_, i) => `    a${i} = fma(a${i}, half, h
   out[id.x] = (${Array.from({ length: accumulators }, (_, i) => `a${i}.x`).join(' + ')}) / ${accumulators}.0;
 }`;
 
-/** Rate of the loop on the adapter in GFLOP/s. Throws where its result is not 1. */
-export async function shaderFmaRate(adapter: GPUAdapter, milliseconds: number): Promise<number> {
+/** The loop on an adapter. */
+export interface FmaShader {
+  /** Runs some dispatches; resolves to the milliseconds until their result was read. Throws where it is not 1. */
+  run(dispatches: number): Promise<number>;
+  close(): void;
+}
+
+export async function fmaShader(adapter: GPUAdapter): Promise<FmaShader> {
   const { globals } = await import('webgpu');
   Object.assign(globalThis, globals);
   const gpu = await adapter.requestDevice();
-  try {
-    const size = workgroups * workgroupSize * 4;
-    const out = gpu.createBuffer({ size, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC });
-    const readable = gpu.createBuffer({ size, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ });
-    const pipeline = gpu.createComputePipeline({ layout: 'auto', compute: { module: gpu.createShaderModule({ code: shader }) } });
-    const group = gpu.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries: [{ binding: 0, resource: { buffer: out } }] });
-    const run = async (dispatches: number): Promise<number> => {
+  const size = workgroups * workgroupSize * 4;
+  const out = gpu.createBuffer({ size, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC });
+  const readable = gpu.createBuffer({ size, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ });
+  const pipeline = gpu.createComputePipeline({ layout: 'auto', compute: { module: gpu.createShaderModule({ code: shader }) } });
+  const group = gpu.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries: [{ binding: 0, resource: { buffer: out } }] });
+  return {
+    async run(dispatches) {
       const started = performance.now();
       const encoder = gpu.createCommandEncoder(), pass = encoder.beginComputePass();
       pass.setPipeline(pipeline);
@@ -42,11 +48,19 @@ export async function shaderFmaRate(adapter: GPUAdapter, milliseconds: number): 
       readable.unmap();
       if (wrong !== undefined) throw new Error(`the multiply-add shader gave ${wrong}, expected 1`);
       return ms;
-    };
-    await run(1);
-    const count = Math.max(1, Math.round(milliseconds / 2 / await run(1)));
-    return flopsPerDispatch * count / Math.min(await run(count), await run(count)) / 1e6;
+    },
+    close: () => gpu.destroy(),
+  };
+}
+
+/** Rate of the loop on the adapter in GFLOP/s. Throws where its result is not 1. */
+export async function shaderFmaRate(adapter: GPUAdapter, milliseconds: number): Promise<number> {
+  const loop = await fmaShader(adapter);
+  try {
+    await loop.run(1);
+    const count = Math.max(1, Math.round(milliseconds / 2 / await loop.run(1)));
+    return flopsPerDispatch * count / Math.min(await loop.run(count), await loop.run(count)) / 1e6;
   } finally {
-    gpu.destroy();
+    loop.close();
   }
 }

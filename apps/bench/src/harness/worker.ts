@@ -12,6 +12,7 @@ const order = JSON.parse(process.argv[2]!) as WorkerOrder;
 let shared: Promise<Device> | undefined;
 const place: BenchmarkPlace = {
   kind: order.device.device,
+  adapter: order.device.adapter,
   threads: threadsOf(order.device),
   device: () => (shared ??= openDeviceFor(order.file, order.device)),
   openDevice: () => openDeviceFor(order.file, order.device),
