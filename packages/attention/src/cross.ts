@@ -48,7 +48,7 @@ class Cross extends HeadAttention {
   protected project({ x, context, cache }: AttentionInput): Projected {
     const { heads, kvHeads } = this.shape, q = this.split(this.query.forward(x), heads);
     if (!context) {
-      if (!cache) throw new Error('cross: context is missing: what the keys and values come from, [B, S, C′]');
+      if (!cache?.has('contextKeys')) throw new Error('cross: context is missing: what the keys and values come from, [B, S, C′]; a cache keeps it from the first call on');
       return { q, k: read(cache.state('contextKeys')), v: read(cache.state('contextValues')) };
     }
     const k = this.split(this.key.forward(context), kvHeads), v = this.split(this.value.forward(context), kvHeads);

@@ -56,6 +56,7 @@ describe('a pair of sequences', () => {
     jit((t: Tensor, start: Tensor) => model.cachedLogits(t, cache, start, { encoded: model.encode(source), sourcePadding: padding }), { device: reference() })(target, at);
     expect(() => jit((t: Tensor, start: Tensor) => model.cachedLogits(t, cache, start, { sourcePadding: padding }), { device: reference() })(target, at)).toThrow('the cache keeps the padding of the context; give it with the context, in the first call');
     expect(() => model.decoder.logits(target)).toThrow('cross: context is missing');
+    expect(() => jit((t: Tensor, start: Tensor) => model.cachedLogits(t, model.cache(), start), { device: reference() })(target, at)).toThrow('a cache keeps it from the first call on');
     expect(() => build({ ...base, modelType: 'decoder', crossAttention: undefined } as never)).toThrow('unknown key "crossAttention"');
   });
 });

@@ -1,5 +1,5 @@
 import { where, type Tensor } from '@ashlar/tensor';
-import { Linear, Module, activationOf, dropout, requireCount, type ActivationName, type Embedding, type Initializer, type Norm } from '@ashlar/nn';
+import { Linear, Module, activationOf, checkRate, dropout, requireCount, type ActivationName, type Embedding, type Initializer, type Norm } from '@ashlar/nn';
 import { VocabularyHead, type VocabularyHeadOptions } from './vocabulary-head.js';
 
 /** How the states of a row [T, C] become one [C]: the first token's, or the mean of all that are not padding. */
@@ -101,6 +101,7 @@ class ClassesHead extends EncoderHead {
   constructor({ classes, transform, bias = true, dropout: rate = 0 }: Omit<ClassesHeadOptions, 'type' | 'pooling'>, pooling: Pooling | undefined, site: HeadSite) {
     super();
     requireCount('encoder: head', 'classes', classes);
+    checkRate('encoder: head.dropout', rate);
     this.transform = transform && new HeadTransform(transform, site);
     this.output = new Linear({ inputs: site.width, outputs: classes, bias, initializer: site.initializer });
     this.#pooling = pooling;

@@ -17,3 +17,4 @@ export {
 export type { PartConfig } from './config-parts.js';
 export { describeCatalogue, pairProblems, topologyProblems, type PairProblem, type PartDescription, type PartName, type PlaceProblem } from './compatibility.js';
 export { presets, type PresetName } from './presets.js';
+export type { GroupedSizes, Sizes } from './presets/sizes.js';
