@@ -7,7 +7,7 @@ import { preNorm } from '@ashlar/norm';
 import { checkCombination, type Topology } from './combinations.js';
 import { dropoutRates, initializersOf, type DropoutRates, type Initialisation } from './initialisation.js';
 import { Layer, type LayerCaches, type LayerInput } from './layer.js';
-import { positionsOf, type SequenceInput } from './sequence-input.js';
+import { checkSequenceInput, positionsOf, type SequenceInput } from './sequence-input.js';
 
 /** What every stack of layers is made of, whatever model it is in. */
 export interface StackOptions {
@@ -116,9 +116,9 @@ export abstract class LayerStack extends Module {
    * @throws {RangeError} where T is greater than maxLength.
    */
   run(tokens: Tensor, input: SequenceInput, context: Pick<LayerInput, 'context' | 'contextPadding'> = {}, cacheOf?: (layer: number) => LayerCaches): StackOutput {
-    const { owner } = this, positions = positionsOf(owner, input), { segments, padding, prefix } = input;
-    if (tokens.rank !== 2) throw new TypeError(`${owner}: tokens must be [B, T], got [${tokens.shape.join(', ')}]`);
-    const T = tokens.shape[1]!;
+    const { owner } = this, { segments, padding, prefix } = input;
+    checkSequenceInput(owner, tokens, input);
+    const T = tokens.shape[1]!, positions = positionsOf(owner, input);
     if (this.maxLength !== undefined && T > this.maxLength) throw new RangeError(`${owner}: a sequence may have up to ${this.maxLength} tokens (maxLength), got ${T}`);
     let x = dropout(this.#embedded(tokens, positions, input.tokenTypes), this.#embeddingDropout);
     const losses: Tensor[] = [], given: LayerInput = { positions, segments, keyPadding: padding, prefix, ...context };

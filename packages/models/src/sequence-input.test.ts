@@ -22,6 +22,11 @@ test('where tokens stand in their documents', async () => {
   expect(await values(documentPositions(ints([3], [4])))).toEqual([0, 0]);
 });
 
+test.each<[object, string]>([
+  [{ segments: ints([1, 2]) }, 'decoder: segments must be i32 [1, 3], got i32 [1, 2]'], [{ segments: tensor([[1, 1, 2]]) }, 'decoder: segments must be i32 [1, 3], got f32 [1, 3]'], [{ padding: ints([0, 0, 1]) }, 'decoder: padding must be bool [1, 3], got i32 [1, 3]'],
+  [{ prefix: ints([1]) }, 'decoder: prefix must be i32 [1], got i32 [1, 1]'], [{ tokenTypes: ints([1, 0, 0]) }, 'decoder: the model has no tokenTypes'], [{ context: tensor([[[1]]]) }, 'decoder: the model attends to no other sequence'],
+])('what has another shape or place is refused: %#', (input, message) => { expect(() => modelOf({ type: 'multiHead', heads: 2 }).logits(ints([1, 2, 3]), input)).toThrow(message); });
+
 describe('documents in one row give what each gives alone, in loss and logits', () => {
   const row = [3, 1, 4, 9, 2, 6, 5, 8, 7, 0], next = [1, 4, -1, 2, 6, 5, -1, 7, 0, -1], segments = ints([1, 1, 1, 2, 2, 2, 2, 5, 5, 5]), ends = [[0, 3], [3, 7], [7, 10]] as const;
   test.each(able('packing'))('%s', async (_, attention) => {

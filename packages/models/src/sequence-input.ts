@@ -18,6 +18,15 @@ export interface SequenceInput {
   readonly tokenTypes?: Tensor | undefined;
 }
 
+/** @throws {TypeError} naming what has another shape or dtype than it must have beside tokens [B, T]. */
+export function checkSequenceInput(owner: string, tokens: Tensor, { segments, padding, prefix, tokenTypes }: SequenceInput): void {
+  if (tokens.rank !== 2) throw new TypeError(`${owner}: tokens must be [B, T], got [${tokens.shape.join(', ')}]`);
+  const whole = tokens.shape, rows = whole.slice(0, 1);
+  for (const [name, given, dtype, shape] of [['segments', segments, 'i32', whole], ['padding', padding, 'bool', whole], ['prefix', prefix, 'i32', rows], ['tokenTypes', tokenTypes, 'i32', whole]] as const) {
+    if (given && (given.dtype !== dtype || given.shape.join() !== shape.join())) throw new TypeError(`${owner}: ${name} must be ${dtype} [${shape.join(', ')}], got ${given.dtype} [${given.shape.join(', ')}]`);
+  }
+}
+
 /** The positions of a sequence of T tokens. @throws {TypeError} where they restart and there are no segments. */
 export function positionsOf(owner: string, { positions = 0, segments }: SequenceInput): Positions {
   if (positions !== 'restart') return positions;
