@@ -67,6 +67,13 @@ describe.each(names)('%s', (name) => {
   });
 });
 
+test('config.json tells floats from whole numbers, as Python does', async () => {
+  const path = join(folder, 'floats');
+  await saveHuggingFace(path, loadHuggingFace(llama));
+  const text = readFileSync(join(path, 'config.json'), 'utf8');
+  for (const line of ['"rope_theta": 10000.0,', '"attention_dropout": 0.0,', '"hidden_size": 32,', '"initializer_range": 0.02,']) expect(text).toContain(line);
+});
+
 test('rounding to bf16 is to the nearest, ties to even', async () => {
   const path = copy('rounding'), loaded = loadHuggingFace(llama), gain = loaded.model.namedParameters().get('finalNorm.gain')!;
   const values = [1, 1 + 2 ** -8, 1 + 3 * 2 ** -8, 1 + 2 ** -8 + 2 ** -20, -1 - 2 ** -8, 2 ** -130, NaN, -Infinity], expected = [1, 1, 1 + 2 ** -6, 1 + 2 ** -7, -1, 2 ** -130, NaN, -Infinity];

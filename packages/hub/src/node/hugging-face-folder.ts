@@ -74,7 +74,7 @@ export async function saveHuggingFace(folder: string, model: WritableModel, { fa
     writeJson(join(folder, 'tokenizer.json'), tokenizer);
     writeJson(join(folder, 'tokenizer_config.json'), config);
   }
-  writeJson(join(folder, 'config.json'), { ...json, torch_dtype: { f32: 'float32', f16: 'float16', bf16: 'bfloat16' }[storage] });
+  writeText(join(folder, 'config.json'), withFloats(textOf({ ...json, torch_dtype: { f32: 'float32', f16: 'float16', bf16: 'bfloat16' }[storage] })));
 }
 
 const bytesOf = ({ data }: WritableTensor): number => data.byteLength;
@@ -105,4 +105,9 @@ function makeEmptyFolder(folder: string): void {
   if (found.length > 0) throw new HuggingFaceConfigError(`${folder}: it must be empty, as files of another model would be read with the new ones; it holds ${found.slice(0, 3).join(', ')}`);
 }
 
-const writeJson = (path: string, value: unknown): void => replaceFile(path, [new TextEncoder().encode(`${JSON.stringify(value, undefined, 2)}\n`)]);
+const textOf = (value: unknown): string => `${JSON.stringify(value, undefined, 2)}\n`;
+const writeText = (path: string, text: string): void => replaceFile(path, [new TextEncoder().encode(text)]);
+const writeJson = (path: string, value: unknown): void => writeText(path, textOf(value));
+
+/** Python tells 0.0 from 0: numbers that are rates, factors and the like in config.json get their point. */
+const withFloats = (json: string): string => json.replaceAll(/("\w*(?:dropout|dropout_rate|pdrop|_prob|theta|factor|_range|_std|eps|epsilon|beta_fast|beta_slow)": \d+)(?=,?\n)/g, '$1.0');
