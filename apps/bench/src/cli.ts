@@ -41,7 +41,7 @@ withDevice(program)
   .option('--save [folder]', 'store each suite as JSON; without a folder, in results/')
   .action(async (what: string[], options) => {
     if (options.against !== undefined) return (await import('./compare/command.js')).runAgainst(what, options);
-    if (what.length === 0) program.help({ error: true });
+    if (what.length === 0 && options.package.length === 0) program.help({ error: true });
     return (await import('./harness/command.js')).runBenchmarks(what, options);
   });
 
@@ -97,6 +97,11 @@ program.command('list')
   .description('every benchmark, with its parameters')
   .option('--package <folder>', 'look in this package instead of in the repository (again for more)', gathered, [])
   .action(async (options) => (await import('./harness/command.js')).listBenchmarks(options.package));
+
+program.command('all')
+  .description('r0 and r1 with peers, memory, and every suite, on wasm')
+  .option('--save', 'store the results, then write the readmes and the page')
+  .action(async (options) => (await import('./all.js')).runAll(options));
 
 program.command('page')
   .description('an HTML page of stored results, with charts')

@@ -1,27 +1,35 @@
 import { alibi, and, attend, blockLocal, causal, dilatedWindow, fixedPattern, globalTokens, or, relativeBias, slidingWindow, softcap, strided, type AttendOptions, type Mask } from '@ashlar/attention';
-import { compiledCase, defineBenchmark, withGradients, type HostTensor } from '@ashlar/conformance/benchmark';
-import { tensor } from '@ashlar/tensor';
+import { compiledCase, defineBenchmark, type HostTensor, type Judgement, type TimedCase } from '@ashlar/conformance/benchmark';
+import { gradients, tensor, type Tensor } from '@ashlar/tensor';
 
 const heads = 4, headWidth = 32;
 
 /** A mask as a reader of the documentation might write it. */
 const everyOther: Mask = ({ q, k }) => k.le(q).and(q.sub(k).mod(2).eq(0));
 
-/** What is asked of `attend`, by the keys of windows, blocks and strides; and which scores then count, as a plain function. */
-const variants: Readonly<Record<string, (window: number) => AttendOptions & { readonly counts: (q: number, k: number, window: number) => boolean }>> = {
-  causal: () => ({ mask: causal, counts: (q, k) => k <= q }),
-  alibi: () => ({ mask: causal, score: alibi(tensor(Float32Array.from({ length: heads }, (_, h) => 2 ** (-8 * (h + 1) / heads)))), counts: (q, k) => k <= q }),
-  softcap: () => ({ mask: causal, score: softcap(30), counts: (q, k) => k <= q }),
-  relativeBias: () => ({ mask: causal, score: relativeBias(tensor(Float32Array.from({ length: heads * 33 }, (_, i) => Math.sin(i)), { shape: [heads, 33] })), counts: (q, k) => k <= q }),
-  sinks: () => ({ mask: causal, sinks: tensor(new Float32Array(heads)), counts: (q, k) => k <= q }),
-  everyOther: () => ({ mask: everyOther, counts: (q, k) => k <= q && (q - k) % 2 === 0 }),
-  slidingWindow: (window) => ({ mask: slidingWindow(window), counts: (q, k) => k <= q && q - k < window }),
-  windowAndGlobal: (window) => ({ mask: and(causal, or(slidingWindow(window), globalTokens(4))), counts: (q, k) => k <= q && (q - k < window || k < 4) }),
-  dilatedWindow: (window) => ({ mask: dilatedWindow({ windowKeys: window / 2, dilation: 2 }), counts: (q, k) => k <= q && q - k < window && (q - k) % 2 === 0 }),
-  blockLocal: (window) => ({ mask: and(causal, blockLocal(window)), counts: (q, k) => k <= q && Math.floor(q / window) === Math.floor(k / window) }),
-  strided: (window) => ({ mask: strided({ stride: window }), counts: (q, k) => k <= q && (q - k < window || (q - k) % window === 0) }),
-  fixedPattern: (window) => ({ mask: fixedPattern({ stride: window }), counts: (q, k) => k <= q && (Math.floor(q / window) === Math.floor(k / window) || k % window === window - 1) }),
+/** What is asked of `attend`; which scores then count, as a plain function; and what is learned of what it captures. */
+interface Variant { readonly options: AttendOptions; readonly counts: (q: number, k: number) => boolean; readonly learned?: readonly Tensor[] }
+
+const every = (q: number, k: number): boolean => k <= q, table = tensor(Float32Array.from({ length: heads * 33 }, (_, i) => Math.sin(i)), { shape: [heads, 33] });
+const whole = (more: AttendOptions, learned: readonly Tensor[] = []): (() => Variant) => () => ({ options: { mask: causal, ...more }, counts: every, learned });
+
+/** By the keys of windows, blocks and strides. */
+const variants: Readonly<Record<string, (window: number) => Variant>> = {
+  causal: whole({}),
+  alibi: whole({ score: alibi(tensor(Float32Array.from({ length: heads }, (_, h) => 2 ** (-8 * (h + 1) / heads)))) }),
+  softcap: whole({ score: softcap(30) }),
+  relativeBias: whole({ score: relativeBias(table) }),
+  learnedBias: whole({ score: relativeBias(table) }, [table]),
+  sinks: whole({ sinks: tensor(new Float32Array(heads)) }),
+  everyOther: () => ({ options: { mask: everyOther }, counts: (q, k) => k <= q && (q - k) % 2 === 0 }),
+  slidingWindow: (window) => ({ options: { mask: slidingWindow(window) }, counts: (q, k) => k <= q && q - k < window }),
+  windowAndGlobal: (window) => ({ options: { mask: and(causal, or(slidingWindow(window), globalTokens(4))) }, counts: (q, k) => k <= q && (q - k < window || k < 4) }),
+  dilatedWindow: (window) => ({ options: { mask: dilatedWindow({ windowKeys: window / 2, dilation: 2 }) }, counts: (q, k) => k <= q && q - k < window && (q - k) % 2 === 0 }),
+  blockLocal: (window) => ({ options: { mask: and(causal, blockLocal(window)) }, counts: (q, k) => k <= q && Math.floor(q / window) === Math.floor(k / window) }),
+  strided: (window) => ({ options: { mask: strided({ stride: window }) }, counts: (q, k) => k <= q && (q - k < window || (q - k) % window === 0) }),
+  fixedPattern: (window) => ({ options: { mask: fixedPattern({ stride: window }) }, counts: (q, k) => k <= q && (Math.floor(q / window) === Math.floor(k / window) || k % window === window - 1) }),
 };
+const names = Object.keys(variants), masks = names.filter((name) => variants[name]!(2).counts !== every);
 
 const input = (seed: number, length: number): HostTensor => ({
   shape: [1, heads, length, headWidth], data: Float32Array.from({ length: heads * length * headWidth }, (_, i) => Math.sin((i + 1) * seed * 0.7) + Math.cos(i * 0.3)),
@@ -38,17 +46,38 @@ function visibleScores(length: number, counts: (q: number, k: number) => boolean
 /** Products of forward: two with D multiply-adds a score; of forward and gradients: seven (flash attention computes the scores again). */
 const products = { forward: 2, training: 7 } as const;
 
-export const benchmarks = [defineBenchmark({
-  suite: 'kernels', name: 'attention', description: `Masks and score functions, one sequence, ${heads} heads of width ${headWidth}, f32; the rate counts the scores that the mask lets count.`,
-  parameters: { variant: Object.keys(variants), pass: ['forward', 'training'], length: [1024], window: [128] },
-  async prepare({ variant, pass, length, window }, place) {
+const itself = 'itself', causalInstead = 'causal of as many scores';
+/** The least speed of a variant beside causal attention over as many scores that count. */
+const leastSpeed = 0.8;
+
+interface Parameters { readonly variant: string; readonly timed: string; readonly pass: string; readonly length: number; readonly window: number; readonly [key: string]: string | number }
+
+function judge(results: readonly TimedCase<Parameters>[]): Judgement[] {
+  const find = (like: Parameters, change: Partial<Parameters>): TimedCase<Parameters> | undefined => results.find(({ parameters }) => Object.entries({ ...like, ...change }).every(([key, value]) => parameters[key] === value));
+  return results.filter(({ parameters }) => parameters.timed === itself && parameters.variant !== 'causal').flatMap(({ parameters, ms }) => {
+    const beside = masks.includes(parameters.variant) ? find(parameters, { timed: causalInstead }) : find(parameters, { variant: 'causal' });
+    return beside ? [{ what: `${parameters.variant}, ${parameters.pass}, length ${parameters.length}: ${(100 * beside.ms / ms).toFixed(0)} % of the speed of causal attention over as many scores (at least ${100 * leastSpeed} %)`, holds: beside.ms / ms >= leastSpeed }] : [];
+  });
+}
+
+export const benchmarks = [defineBenchmark<Parameters>({
+  suite: 'kernels', name: 'attention', description: `Masks and score functions, one sequence, ${heads} heads of width ${headWidth}, f32; and causal attention over a length at which as many scores count. The rate counts those scores.`,
+  parameters: { variant: names, timed: [itself, causalInstead], pass: ['forward', 'training'], length: [1024], window: [128] },
+  when: ({ variant, timed }) => timed === itself || masks.includes(variant),
+  async prepare({ variant, timed, pass, length, window }, place) {
     if (!Number.isInteger(window) || window < 2 || window % 2 !== 0) throw new Error(`attention: window must be even and at least 2, got ${window}`);
-    const { counts, ...options } = variants[variant]!(window), visible = visibleScores(length, (q, k) => counts(q, k, window));
+    const { options, counts, learned = [] } = variants[timed === itself ? variant : 'causal']!(window), visible = visibleScores(length, variants[variant]!(window).counts);
+    // n (n + 1) / 2 scores of n tokens.
+    const tokens = timed === itself ? length : Math.round((Math.sqrt(1 + 8 * visible) - 1) / 2);
     const compiled = compiledCase(await place.device(), {
-      name: variant, inputs: inputs(length), checked: inputs(150),
-      make: () => (pass === 'forward' ? (q, k, v) => attend(q, k, v, options) : withGradients((q, k, v) => attend(q!, k!, v!, options))),
-      work: { flops: 2 * products[pass as keyof typeof products] * headWidth * heads * visible },
+      name: variant, inputs: inputs(tokens), checked: inputs(150),
+      make: () => (q, k, v) => {
+        const o = attend(q!, k!, v!, options);
+        return pass === 'forward' ? o : [o, ...gradients(o.square().sum(), [q!, k!, v!, ...learned])];
+      },
+      work: { flops: 2 * products[pass as keyof typeof products] * headWidth * heads * (timed === itself ? visibleScores(length, counts) : tokens * (tokens + 1) / 2) },
     });
     return { ...compiled, figures: async () => ({ visiblePercent: 100 * visible / length ** 2, ...await compiled.figures!() }) };
   },
+  judge,
 })];
