@@ -136,6 +136,12 @@ describe('models', () => {
     expect(() => lie('llama.attention.key_length', u32(3))).toThrow('llama.attention.value_length is 8, and what else says head_dim is 3');
     expect(() => lie('llama.expert_count', u32(8))).toThrow('llama.expert_count is unknown here and may change what the model computes');
     expect(() => lie('llama.rope.scaling.type', { type: 'string', value: 'longrope' })).toThrow('rope_scaling.rope_type must be');
+    const sentencePieces = (tokens: GgufValue): void => {
+      const told = new Map<string, GgufValue>([...honest, ['tokenizer.ggml.model', { type: 'string', value: 'llama' }], ['tokenizer.ggml.tokens', tokens], ['tokenizer.ggml.scores', { type: 'array', of: 'f32', value: [0] }]]);
+      modelFromGguf(ggufReader(source(joined(ggufChunks(told, weights)))), 'bad.gguf');
+    };
+    expect(() => sentencePieces({ type: 'array', of: 'string', value: ['a', 'b'] })).toThrow('bad.gguf: scoredPiecesTokenizer: each piece needs a score, got 2 pieces and 1 scores');
+    expect(() => sentencePieces(u32(7))).toThrow(GgufError);
     for (const key of [...honest.keys()].filter((one) => one.startsWith('llama.'))) {
       try { lie(key, undefined); } catch (error) { expect([GgufError, HuggingFaceConfigError, SafetensorsError].some((kind) => error instanceof kind), `${key}: ${(error as Error).message}`).toBe(true); }
     }

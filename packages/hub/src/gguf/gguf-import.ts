@@ -36,7 +36,7 @@ export function modelFromGguf({ metadata, tensors, read }: GgufReader, name = 'g
     },
   });
   model.load(values);
-  return { modelType: 'decoder', config: decoder, model, specialTokens, tokenizer: tokenizerOf(metadata, specialTokens) };
+  return { modelType: 'decoder', config: decoder, model, specialTokens, tokenizer: attempt(() => tokenizerOf(metadata, specialTokens), fail) };
 }
 
 /** config.json of the same model. */
@@ -75,6 +75,15 @@ const stringOf = (metadata: GgufMetadata, key: string): string | undefined => {
   const found = metadata.get(key);
   return found?.type === 'string' ? found.value : undefined;
 };
+
+/** What goes wrong with a tokenizer is an error of the file's. */
+function attempt<Result>(action: () => Result, fail: (problem: string) => GgufError): Result {
+  try {
+    return action();
+  } catch (error) {
+    throw fail((error as Error).message);
+  }
+}
 
 /** SentencePiece's pairs by score; others are not read. */
 function tokenizerOf(metadata: GgufMetadata, { begin, end }: SpecialTokens): Tokenizer | undefined {
