@@ -54,8 +54,8 @@ export async function discover(folders: readonly string[]): Promise<FoundBenchma
     if (files.length === 0 && folder !== repository) throw new Error(`${folder}: there is no file bench/NAME.bench.ts`);
     for (const file of files) found.push(...await loadBenchmarks(file));
   }
-  for (const { benchmark, file } of found) {
-    const other = found.find((one) => one.benchmark !== benchmark && one.benchmark.name === benchmark.name);
+  for (const [i, { benchmark, file }] of found.entries()) {
+    const other = found.slice(i + 1).find((one) => one.benchmark.name === benchmark.name);
     if (other) throw new Error(`two benchmarks are named ${benchmark.name}: one in ${file}, one in ${other.file}`);
   }
   return found;
