@@ -53,28 +53,33 @@ export interface TrainingPlan {
 const bytesOf = (slots: readonly Slot[]): number => slots.reduce((sum, { size, dtype }) => sum + size * bytesPerElement(dtype), 0);
 
 /** What planning asks of a model, whatever its topology. */
-interface Planned { readonly model: Decoder | Encoder | EncoderDecoder; readonly step: TrainableModel; readonly tokens: number }
+interface Planned {
+  readonly model: Decoder | Encoder | EncoderDecoder;
+  readonly step: TrainableModel;
+  readonly tokens: number;
+  /** Tokens and targets of a batch of so many rows. */
+  example(rows: number): { readonly tokens: Tensor; readonly targets: Tensor };
+}
 
 /** A model of its own for each training, without memory. */
 function plannedModel({ model: config, parts, batch, context, sourceContext = context }: TrainingSizes): Planned {
-  const model = build(config, { seed: 'none', ...(parts ? { parts } : {}) }) as Planned['model'], namedParameters = () => model.namedParameters();
-  if (model instanceof EncoderDecoder) {
-    const source = zeros([batch, sourceContext], 'i32');
-    return { model, tokens: batch * (context + sourceContext), step: { namedParameters, loss: (tokens, targets, weights) => model.loss(source, tokens, targets, weights) } };
-  }
-  const ofRows = model instanceof Encoder && model.head !== undefined && (config as { head?: { type: string } }).head?.type === 'classes';
-  return { model, tokens: batch * context, step: { namedParameters, loss: (tokens, targets, weights) => model.loss(tokens, ofRows ? targets.slice(undefined, [0, 1]).reshape([targets.shape[0]!]) : targets, weights) } };
+  const model = build(config, { seed: 'none', ...(parts ? { parts } : {}) }) as Planned['model'], ids = (...shape: number[]): Tensor => zeros(shape, 'i32');
+  const ofRows = config.modelType === 'encoder' && config.head?.type === 'classes';
+  const example = (rows: number): ReturnType<Planned['example']> => ({ tokens: ids(rows, context), targets: ofRows ? ids(rows) : ids(rows, context) });
+  if (!(model instanceof EncoderDecoder)) return { model, step: model, tokens: batch * context, example };
+  // Only the shape of the source matters; made of the batch's tokens, it is another one for each of its parts.
+  const loss = (tokens: Tensor, targets: Tensor): Tensor => model.loss(tokens.slice(undefined, [0, 1]).broadcastTo([tokens.shape[0]!, sourceContext]), tokens, targets);
+  return { model, step: { loss, namedParameters: () => model.namedParameters() }, tokens: batch * (context + sourceContext), example };
 }
 
 /** The plan of the step that `trainStep` would run, alone. */
 export function planStep(sizes: TrainingSizes, device: Device): Plan {
-  const planner = planningDevice(device);
-  return stepPlan(sizes, plannedModel(sizes).step, planner);
+  return stepPlan(sizes, plannedModel(sizes), planningDevice(device));
 }
 
-function stepPlan({ batch, context, microBatches = 1, recompute = false, clip = true, optimizer = adamW({ learningRate: 1e-3 }) }: TrainingSizes, model: TrainableModel, planner: Device): Plan {
+function stepPlan({ batch, microBatches = 1, recompute = false, clip = true, optimizer = adamW({ learningRate: 1e-3 }) }: TrainingSizes, { step: model, example }: Planned, planner: Device): Plan {
   const step = trainStep({ model, device: planner, optimizer, microBatches, recompute, ...(clip ? { clip: 1 } : {}) });
-  step.prepare({ tokens: zeros([batch, context], 'i32'), targets: zeros([batch, context], 'i32') });
+  step.prepare(example(batch));
   return step.plan!;
 }
 
@@ -84,23 +89,23 @@ function stepPlan({ batch, context, microBatches = 1, recompute = false, clip = 
  * @throws what `build` and `trainStep` throw.
  */
 export function planTraining(sizes: TrainingSizes, device: Device): TrainingPlan {
-  const planner = planningDevice(device), { model, step, tokens } = plannedModel(sizes), { batch, context, microBatches = 1, recompute = false } = sizes;
-  const given = [zeros([batch / microBatches, context], 'i32'), zeros([batch / microBatches, context], 'i32'), tensor(Uint32Array.from(foldKey(randomKey(0), 0)))] as const;
+  const planner = planningDevice(device), whole = plannedModel(sizes), { model, step, tokens } = whole, { batch, microBatches = 1, recompute = false } = sizes;
+  const part = whole.example(batch / microBatches), key = tensor(Uint32Array.from(foldKey(randomKey(0), 0)));
   const planOf = (f: (loss: Tensor) => readonly Tensor[], again: boolean): Plan => {
-    const compiled = jit((x: Tensor, y: Tensor, key: Tensor) => training({ key, recompute: again }, () => f(step.loss(x, y))), { device: planner });
-    compiled.prepare(...given);
+    const compiled = jit((x: Tensor, y: Tensor, bits: Tensor) => training({ key: bits, recompute: again }, () => f(step.loss(x, y))), { device: planner });
+    compiled.prepare(part.tokens, part.targets, key);
     return compiled.plan!;
   };
   const trained = model.parameters().filter((parameter) => parameter.trainable);
   const forward = planOf((loss) => [loss], false);
   const [kept, recomputed] = [false, true].map((again) => planOf((loss) => [loss, ...gradients(loss, trained.map(read))], again)) as [Plan, Plan];
-  const plan = stepPlan(sizes, step, planner);
+  const plan = stepPlan(sizes, whole, planner);
 
   const parameters = model.parameters().reduce((sum, { size, dtype }) => sum + size * bytesPerElement(dtype), 0);
-  const whole = plannedFlops(recompute ? recomputed : kept) * microBatches, first = plannedFlops(forward) * microBatches;
+  const pulled = plannedFlops(recompute ? recomputed : kept) * microBatches, first = plannedFlops(forward) * microBatches;
   return {
     parameters: model.parameterCount, parameterCounts: model.parameterCounts, tokens,
-    flops: { forward: first, backward: whole - first, update: plannedFlops(plan) - whole },
+    flops: { forward: first, backward: pulled - first, update: plannedFlops(plan) - pulled },
     memory: {
       parameters, optimizer: bytesOf(plan.state) - parameters, working: plan.workBytes,
       other: bytesOf(plan.inputs) + bytesOf(plan.outputs) + bytesOf(plan.constants), total: plannedBytes(plan),
