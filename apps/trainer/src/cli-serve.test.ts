@@ -26,7 +26,7 @@ describe('serve', () => {
     for await (const { choices } of stream) text += choices[0]!.text;
     expect(text.length).toBe(40);
     expect(await server.ended).toMatchObject({ code: 0, byItself: true, stderr: expect.stringContaining('stopping: answers under way have 10 seconds') as string });
-    await expect(client.models.list()).rejects.toThrow();
+    await expect(client.models.list()).rejects.toThrow('Connection error');
   });
   test('a port that is taken', async () => {
     const first = launch(['serve', '--run', run, '--port', '0', '--device', 'wasm']);

@@ -5,7 +5,6 @@ import { expect, test } from 'vitest';
 import { wasm } from '@ashlar/wasm';
 import { readSafetensors } from '@ashlar/hub';
 import { loadHuggingFace } from '@ashlar/hub/node';
-import type { Decoder } from '@ashlar/models';
 import { writer, type Writer } from './index.js';
 import { plainLlama } from './test/plain-llama.js';
 

@@ -78,7 +78,7 @@ export function serviceApp(service: Service, closing: AbortSignal): Hono<Env> {
       const head = { id: `${wording.id}-${randomUUID()}`, created: Math.floor(Date.now() / 1000), model: service.name }, count = { tokens: 0 };
       const usage = (): object => ({ prompt_tokens: job.promptTokens, completion_tokens: count.tokens, total_tokens: job.promptTokens + count.tokens });
       if (!request.stream) {
-        if (request.stream_options != null) throw new ApiError(400, 'stream_options go with stream: true', 'invalid_value', 'stream_options');
+        if (request.stream_options !== undefined) throw new ApiError(400, 'stream_options go with stream: true', 'invalid_value', 'stream_options');
         let text = '';
         const pieces = job.run(signal, count);
         for (;;) {

@@ -1,30 +1,32 @@
 import { z } from 'zod';
 import { ApiError } from './api-error.js';
 
+/** Absent, or null, which means the same. */
+const optional = <T extends z.ZodType>(schema: T) => schema.nullish().transform((value) => value ?? undefined);
 const share = z.number().gt(0).lte(1);
 /** What asks for nothing: clients send it, and any other value is refused rather than ignored. */
-const nothing = <T extends string | number | boolean>(value: T) => z.literal(value).nullish();
+const nothing = <T extends string | number | boolean>(value: T) => optional(z.literal(value));
 
 const shared = {
   model: z.string(),
-  stream: z.boolean().nullish(),
-  stream_options: z.strictObject({ include_usage: z.boolean().nullish() }).nullish(),
-  temperature: z.number().gte(0).lte(2).nullish(),
-  top_p: share.nullish(),
-  stop: z.union([z.string().min(1), z.array(z.string().min(1)).max(4)]).nullish(),
-  seed: z.int().nullish(),
+  stream: optional(z.boolean()),
+  stream_options: optional(z.strictObject({ include_usage: optional(z.boolean()) })),
+  temperature: optional(z.number().gte(0).lte(2)),
+  top_p: optional(share),
+  stop: optional(z.union([z.string().min(1), z.array(z.string().min(1)).max(4)])),
+  seed: optional(z.int()),
   /** Beside OpenAI's. */
-  top_k: z.int().gte(1).nullish(), min_p: share.nullish(), typical_p: share.nullish(), repetition_penalty: z.number().gte(1).nullish(),
-  regex: z.string().nullish(),
-  response_format: z.union([
+  top_k: optional(z.int().gte(1)), min_p: optional(share), typical_p: optional(share), repetition_penalty: optional(z.number().gte(1)),
+  regex: optional(z.string()),
+  response_format: optional(z.union([
     z.strictObject({ type: z.literal('text') }),
-    z.strictObject({ type: z.literal('json_schema'), json_schema: z.strictObject({ name: z.string().optional(), description: z.string().optional(), strict: z.boolean().nullish(), schema: z.record(z.string(), z.unknown()) }) }),
-  ]).nullish(),
+    z.strictObject({ type: z.literal('json_schema'), json_schema: z.strictObject({ name: z.string().optional(), description: z.string().optional(), strict: optional(z.boolean()), schema: z.record(z.string(), z.unknown()) }) }),
+  ])),
   /** Of the client's own book-keeping. */
-  user: z.string().nullish(), metadata: z.record(z.string(), z.string()).nullish(),
+  user: optional(z.string()), metadata: optional(z.record(z.string(), z.string())),
   n: nothing(1), presence_penalty: nothing(0), frequency_penalty: nothing(0),
 };
-const tokenCount = z.int().gte(1).nullish();
+const tokenCount = optional(z.int().gte(1));
 
 const completionSchema = z.strictObject({
   ...shared, max_tokens: tokenCount, prompt: z.union([z.string(), z.array(z.int().gte(0))]),

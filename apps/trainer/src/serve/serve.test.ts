@@ -140,13 +140,17 @@ describe('many at once', () => {
     await Promise.all([client.completions.create(request), client.completions.create(request)]); // both workers have compiled
     const { bytes } = device.counters, busy = [await service.admission.take(never), await service.admission.take(never)];
     let refused = 0;
-    const answers = Array.from({ length: 120 }, () => client.completions.create(request).catch((error: unknown) => {
-      expect(error).toBeInstanceOf(RateLimitError);
-      expect((error as RateLimitError).headers?.get('retry-after')).toBe('1');
-      if (++refused === 120 - room) for (const worker of busy) service.admission.give(worker);
-      return undefined;
+    const answers = await Promise.allSettled(Array.from({ length: 120 }, async () => {
+      try {
+        return await client.completions.create(request);
+      } catch (error) {
+        if (++refused === 120 - room) for (const worker of busy) service.admission.give(worker);
+        throw error;
+      }
     }));
-    const texts = (await Promise.all(answers)).filter((one) => one !== undefined).map(({ choices }) => choices[0]!.text);
+    const texts = answers.flatMap((one) => (one.status === 'fulfilled' ? [one.value.choices[0]!.text] : [])), reasons = answers.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []));
+    for (const reason of reasons) expect(reason).toBeInstanceOf(RateLimitError);
+    expect((reasons[0] as RateLimitError).headers?.get('retry-after')).toBe('1');
     expect(texts).toEqual(Array(room).fill(wanted));
     expect(device.counters.bytes).toBe(bytes);
     await quiet();

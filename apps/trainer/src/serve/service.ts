@@ -62,24 +62,24 @@ export class Service {
   }
 
   chat(request: ChatRequest): Job {
-    if (request.max_tokens != null && request.max_completion_tokens != null) throw new ApiError(400, 'give max_tokens or max_completion_tokens, not both', 'invalid_value', 'max_tokens');
+    if (request.max_tokens !== undefined && request.max_completion_tokens !== undefined) throw new ApiError(400, 'give max_tokens or max_completion_tokens, not both', 'invalid_value', 'max_tokens');
     return this.#job(told('messages', () => this.#chat.tokens(request.messages)), request, request.max_completion_tokens ?? request.max_tokens, this.#chat.stops);
   }
 
   release(): void { for (const one of this.#writers) one.release(); }
 
-  #job(prompt: Uint32Array, request: CompletionRequest | ChatRequest, asked: number | null | undefined, stops: readonly string[]): Job {
+  #job(prompt: Uint32Array, request: CompletionRequest | ChatRequest, asked: number | undefined, stops: readonly string[]): Job {
     const { tokenizer, context, model, limits } = this.#options;
     if (request.model !== this.name) throw new ApiError(404, `the model ${JSON.stringify(request.model)} does not exist; this server has ${JSON.stringify(this.name)}`, 'model_not_found', 'model');
     const odd = prompt.find((id) => id >= model.vocabulary);
     if (odd !== undefined) throw new ApiError(400, `prompt: tokens run from 0 to ${model.vocabulary - 1}, got ${odd}`, 'invalid_value', 'prompt');
-    if (asked != null && asked > limits.maxTokens) throw new ApiError(400, `max_tokens must be at most ${limits.maxTokens}, got ${asked}`, 'invalid_value', 'max_tokens');
+    if (asked !== undefined && asked > limits.maxTokens) throw new ApiError(400, `max_tokens must be at most ${limits.maxTokens}, got ${asked}`, 'invalid_value', 'max_tokens');
     const room = context - prompt.length + 1, maxTokens = asked ?? Math.min(defaultTokens, limits.maxTokens, room);
     if (room < Math.max(maxTokens, 1)) throw new ApiError(400, `this model's maximum context length is ${context} tokens, and you asked for ${prompt.length + maxTokens} (${prompt.length} in the prompt, ${maxTokens} to write)`, 'context_length_exceeded', 'prompt' in request ? 'prompt' : 'messages');
     const constraint = this.#constraint(request), all = [...stops, ...[request.stop ?? []].flat()];
     const options = {
-      maxTokens, constraint, endTokens: tokenizer.end, seed: request.seed ?? Math.floor(Math.random() * 2 ** 32), temperature: request.temperature ?? 1,
-      topP: request.top_p ?? undefined, topK: request.top_k ?? undefined, minP: request.min_p ?? undefined, typical: request.typical_p ?? undefined, repetitionPenalty: request.repetition_penalty ?? undefined,
+      maxTokens, constraint, endTokens: tokenizer.end, seed: request.seed ?? Math.floor(Math.random() * 2 ** 32), temperature: request.temperature,
+      topP: request.top_p, topK: request.top_k, minP: request.min_p, typical: request.typical_p, repetitionPenalty: request.repetition_penalty,
     };
     return {
       promptTokens: prompt.length,
@@ -89,8 +89,8 @@ export class Service {
 
   #constraint({ regex, response_format: format }: CompletionRequest | ChatRequest): Constraint | undefined {
     const { tokenizer } = this.#options, options = { tokenizer, endTokens: tokenizer.end };
-    if (regex != null && format?.type === 'json_schema') throw new ApiError(400, 'give regex or response_format, not both', 'invalid_value', 'regex');
-    if (regex != null) return told('regex', () => matching(regex, options));
+    if (regex !== undefined && format?.type === 'json_schema') throw new ApiError(400, 'give regex or response_format, not both', 'invalid_value', 'regex');
+    if (regex !== undefined) return told('regex', () => matching(regex, options));
     if (format?.type === 'json_schema') return told('response_format', () => jsonOf(format.json_schema.schema, options));
     return undefined;
   }
