@@ -1,12 +1,12 @@
 /** An ONNX graph in the making: names, constants and nodes. */
-import { type DType, type TypedArray } from '@ashlar/tensor';
+import type { DType, TypedArray } from '@ashlar/tensor';
 import { OnnxError, type OnnxAttribute, type OnnxNode, type OnnxTensor, type OnnxType } from './onnx-format.js';
 
 /** How tensors travel: u32 as int64 from 0 to 2³² − 1, since runtimes have hardly an operator for uint32. */
 export const onnxTypeOf: Readonly<Record<DType, OnnxType>> = { f32: 'float', f16: 'float16', i32: 'int32', u32: 'int64', bool: 'bool' };
 
 const arrayOf: Readonly<Record<OnnxType, (values: ArrayLike<number>) => ArrayBufferView>> = {
-  float: (values) => Float32Array.from(values), int32: (values) => Int32Array.from(values), float16: (values) => Uint16Array.from(values),
+  float: (values) => (values instanceof Float32Array ? values : Float32Array.from(values)), int32: (values) => (values instanceof Int32Array ? values : Int32Array.from(values)), float16: (values) => Uint16Array.from(values),
   int64: (values) => BigInt64Array.from(Array.from(values, BigInt)), bool: (values) => Uint8Array.from(values),
 };
 

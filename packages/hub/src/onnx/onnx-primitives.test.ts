@@ -1,7 +1,7 @@
 // Every primitive and every fused operation, exported and run in ONNX Runtime, against the reference device.
 import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
-import { Variable, applyFused, assign, attention, encode, fusedOps, jit, randomUniform, read, sizeOf, tensor, type AttentionOptions, type DType, type Shape, type Tensor } from '@ashlar/tensor';
+import { Variable, applyFused, assign, attention, encode, fusedOps, jit, layerNorm, randomUniform, read, sizeOf, tensor, type AttentionOptions, type DType, type Shape, type Tensor } from '@ashlar/tensor';
 import { reference } from '@ashlar/tensor/reference';
 import { primitiveCases, programData, programs, traceProgram } from '@ashlar/conformance';
 import { checkOnnx, runOnnx, type RuntimeInput } from '../test/run-onnx.js';
@@ -86,6 +86,12 @@ describe('fused operations in ONNX Runtime', () => {
     const { nodes } = await onnxModel(({ x, y }) => ({ o: f(x!, y!)[0]! }), { inputs: { x: q, y: k } });
     expect(nodes.some(({ type }) => type === 'Attention')).toBe(!name.includes('score function'));
   });
+});
+
+test('half precision', async () => {
+  const x: Operand = { shape: [5, 7], dtype: 'f32', data: numbersOf(35, 'unit', 'f32', 1) };
+  const { expected, got } = await both((a) => { const half = a!.cast('f16'); return [half.matmul(half.transpose()).add(0.5).softmax().cast('f32'), half.mul(half).sum(0).cast('f32'), layerNorm(half).cast('f32')]; }, [x]);
+  got.forEach((values, i) => expectClose(values, expected[i]!, 4e-3));
 });
 
 test('random programs and their gradients', async () => {
