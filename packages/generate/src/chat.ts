@@ -27,10 +27,18 @@ export function chatFormat(tokenizer: Tokenizer): ChatFormat {
     const line = ({ role, content }: ChatMessage): string => `${speakers[role]}: ${content}\n\n`;
     return { tokens: (messages) => textTokens(tokenizer, `${messages.map(line).join('')}${speakers.assistant}:`), stops: [`\n${speakers.user}:`] };
   }
-  const template = new Template(config.chat_template), special = (name: string): string => {
+  const template = templateOf(config.chat_template), special = (name: string): string => {
     const token = config[name];
     return typeof token === 'string' ? token : (token as { content?: string } | null | undefined)?.content ?? '';
   };
   const tokens = { bos_token: special('bos_token'), eos_token: special('eos_token') };
   return { tokens: (messages) => tokenizer.encode(template.render({ messages, add_generation_prompt: true, ...tokens })), stops: [] };
+}
+
+function templateOf(source: string): Template {
+  try {
+    return new Template(source);
+  } catch (error) {
+    throw new Error(`the chat template of the tokenizer: ${(error as Error).message}`, { cause: error });
+  }
 }
