@@ -28,7 +28,7 @@ test('every part has its row, formula, paper and capabilities', () => {
 test('every part has its row in the benchmarks, for which a model can be made', async () => {
   const rows = benchmarks.flatMap(({ parameters }) => Object.entries(parameters).flatMap(([kind, names]) => names.map((name) => `${kind} ${String(name)}`)));
   expect(rows.sort()).toEqual(models.describeCatalogue().map(({ kind, name }) => `${kind} ${name}`).sort());
-  const device = reference(), place = { kind: 'wasm', threads: 1, device: async () => device, openDevice: async () => reference() } as const;
+  const device = reference(), place = { kind: 'wasm', adapter: 'auto', threads: 1, device: async () => device, openDevice: async () => reference() } as const;
   for (const benchmark of benchmarks) for (const [kind, names] of Object.entries(benchmark.parameters)) for (const name of names) {
     const prepared = await benchmark.prepare({ [kind]: name }, place);
     expect(prepared.work, `${kind} ${String(name)}`).toEqual({ tokens: 4 * 128 });

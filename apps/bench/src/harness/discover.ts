@@ -5,6 +5,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Benchmark } from '@ashlar/conformance/benchmark';
 import { glob } from 'tinyglobby';
 import { register } from 'tsx/esm/api';
+import { failure } from './conversation.js';
 
 /** The folder of this repository. */
 export const repository = resolve(fileURLToPath(new URL('../../../..', import.meta.url)));
@@ -52,7 +53,10 @@ export async function discover(folders: readonly string[]): Promise<FoundBenchma
   for (const folder of folders) {
     const files = await benchmarkFiles(resolve(folder));
     if (files.length === 0 && folder !== repository) throw new Error(`${folder}: there is no file bench/NAME.bench.ts`);
-    for (const file of files) found.push(...await loadBenchmarks(file));
+    for (const file of files) {
+      // One file that cannot be loaded, such as that of a package which is not built, keeps nobody from the others.
+      try { found.push(...await loadBenchmarks(file)); } catch (error) { process.stderr.write(`bench: ${relative(process.cwd(), file)} is left out: ${failure(error)}\n`); }
+    }
   }
   for (const [i, { benchmark, file }] of found.entries()) {
     const other = found.slice(i + 1).find((one) => one.benchmark.name === benchmark.name);
