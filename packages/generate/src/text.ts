@@ -30,7 +30,10 @@ export async function* decoded<R>(tokens: AsyncGenerator<number, R>, tokenizer: 
   }
 }
 
-/** The text up to the first of the stop sequences, without it; a piece is held back while it may be the beginning of one. Then `stop`, or how the text ended. */
+/**
+ * The text up to the stop sequence that is whole first (of several, the longest), without it; a piece is held back while it
+ * may be the beginning of one. Then `stop`, or how the text ended.
+ */
 export async function* untilStop<R>(pieces: AsyncGenerator<string, R>, stops: readonly string[]): AsyncGenerator<string, R | 'stop'> {
   if (stops.includes('')) throw new RangeError('generate: a stop sequence must hold at least one character');
   let held = '';
@@ -42,9 +45,9 @@ export async function* untilStop<R>(pieces: AsyncGenerator<string, R>, stops: re
         return value;
       }
       held += value;
-      const at = Math.min(...stops.map((stop) => held.indexOf(stop)).filter((index) => index >= 0));
-      if (at < Infinity) {
-        if (at > 0) yield held.slice(0, at);
+      const found = stops.map((stop) => ({ at: held.indexOf(stop), length: stop.length })).filter(({ at }) => at >= 0).sort((a, b) => a.at + a.length - b.at - b.length || a.at - b.at)[0];
+      if (found) {
+        if (found.at > 0) yield held.slice(0, found.at);
         return 'stop';
       }
       const kept = longestBeginning(held, stops);
