@@ -11,10 +11,11 @@ export { CombinationError } from './combinations.js';
 export { ConfigError, closedObject, describeProblems, parseConfig } from './config-errors.js';
 export { catalogue, entriesOf, type AnyEntry, type CatalogueEntry, type OwnParts, type PartKind } from './catalogue.js';
 export {
-  build, decoderSchema, decoderSchemaWith, encoderDecoderSchema, encoderSchema, modelJsonSchema, modelSchema, parseModelConfig,
+  build, decoderSchema, encoderDecoderSchema, encoderSchema, modelJsonSchema, modelSchema, modelSchemasWith, parseModelConfig,
   type ConfigInputWith, type DecoderConfig, type DecoderConfigInput, type EncoderConfig, type EncoderConfigInput, type EncoderDecoderConfig, type EncoderDecoderConfigInput, type Model, type ModelConfig, type ModelConfigInput, type ModelType,
 } from './model-config.js';
 export type { PartConfig } from './config-parts.js';
 export { describeCatalogue, pairProblems, topologyProblems, type PairProblem, type PartDescription, type PartName, type PlaceProblem } from './compatibility.js';
 export { presets, type PresetName } from './presets.js';
 export type { GroupedSizes, Sizes } from './presets/sizes.js';
+export { encoderHeadSchema } from './stack-config.js';

@@ -36,8 +36,8 @@ const own = schemasOf(ownSource);
 /** The schemas of a model's config, by its `modelType`. */
 export const { decoderSchema, encoderSchema, encoderDecoderSchema, schema: modelSchema } = own;
 
-/** The schema of a decoder's config that may name parts of one's own. */
-export const decoderSchemaWith = (parts?: OwnParts): typeof decoderSchema => (parts ? schemasOf(sourceWith(parts)) : own).decoderSchema;
+/** The same, of configs that may name parts of one's own. */
+export const modelSchemasWith = (parts?: OwnParts): Pick<typeof own, 'decoderSchema' | 'encoderSchema' | 'encoderDecoderSchema'> => (parts ? schemasOf(sourceWith(parts)) : own);
 
 /** A model's config as people write it. */
 export type DecoderConfigInput = z.input<typeof decoderSchema>;
