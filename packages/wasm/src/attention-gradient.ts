@@ -3,7 +3,7 @@
  * One thread owns a key head of a batch entry with all its query heads, so that every sum has one order.
  */
 import type { FusedKernel, View } from '@ashlar/tensor';
-import { accessLane, add, call, fillBytes, forRange, get, int, load, minimum, mul, multiplyAdd, named, op, scaled, set, splat, store, sub, when, whileBelow } from './code.js';
+import { accessLane, add, call, fillBytes, forRange, get, int, load, minimum, mul, multiplyAdd, named, op, repeat, scaled, set, splat, store, sub, when, whileBelow } from './code.js';
 import type { Code, Local, Segment } from './encoder.js';
 import { attentionMods, attentionShape, block, clamp, eachBlock, greater, keysUpTo, localOf, maskOf, modSlots, scoreRow, scores, servesAttention, strip, stripHeight, trimColumns, viewAddress, viewBytes } from './attention-rows.js';
 import { writeRow } from './attention.js';
@@ -80,17 +80,17 @@ function emitGradient(context: EmitContext): void {
     e.bind(0, batch);
     const query = f.local('i32'), member = f.local('i32');
     const firstHead = number(mul(get(keyHead), int(perKey)));
-    e.push(forRange(query, int(0), int(T), int(1), fillBytes(dqLine(get(batch), get(query), firstHead), int(0), int(4 * D * perKey))));
     sums.clear(get(unit), get(batch), get(keyHead), (address, bytes) => fillBytes(address, int(0), int(bytes)));
-    const each = e.scope(() => {
-      const head = number(add(firstHead, get(member)));
-      eachBlock(e, 1, int(T), (top, rows) => { rowDots(head, top, rows); });
-    });
-    e.push(forRange(member, int(0), int(perKey), int(1), each));
+    e.push(fillBytes(deltasOf(get(batch), firstHead), int(-1), int(4 * perKey * roomOfRows(T))));
     eachBlock(e, step, int(S), (start, count) => {
       if (step > 1) { const place = f.local('i32'); e.push(set(place, start)); e.bind(firstKey, place); }
       keyBlock(start, count);
     });
+    const unseen = e.scope(() => {
+      const head = number(add(firstHead, get(member)));
+      eachBlock(e, step, int(T), (top, rows) => { e.push(when(isFirst(deltasOf(get(batch), head), top), zeroRows(head, top, rows))); });
+    });
+    e.push(forRange(member, int(0), int(perKey), int(1), unseen));
     if (half) {
       const at = e.scope(() => {
         const source = number(dqLine(get(batch), get(query), firstHead));
@@ -119,7 +119,7 @@ function emitGradient(context: EmitContext): void {
           const state = maskOf(e, mods, { batch: get(batch), head: get(head), top, rows, start, columns: count });
           const use = e.scope(() => { queryBlock(start, count, panels, head, top, rows, state.fails); });
           e.push(mods.placedMask ? when(state.holds, use) : use);
-        }, from);
+        }, { from, wanted: mods.placedMask && ((top, rows) => maskOf(e, mods, { batch: get(batch), head: get(head), top, rows, start, columns: count }).holds) });
       });
       e.push(forRange(member, int(0), int(perKey), int(1), memberBody));
       const key = f.local('i32');
@@ -139,12 +139,14 @@ function emitGradient(context: EmitContext): void {
       e.push(call(packRows(dO, 1), upstreamRows, gPlace, stride(dO, 1), stride(dO, 3), rows, int(D)));
       e.push(call(packWide(q, 2), queriesWide, qPlace, stride(q, 3), stride(q, 2), int(D), rows));
       e.push(call(packWide(dO, 1), upstreamWide, gPlace, stride(dO, 3), stride(dO, 1), int(D), rows));
+      const first = e.scope(() => { rowDots(get(head), deltas, top, rows); });
+      e.push(when(isFirst(deltas, top), first));
       const from = f.local('i32'), low = f.local('i32'), high = f.local('i32');
       const seenBy = (row: Code): Code => (causal ? clamp(keysUpTo(mods, add(placeOf(top, row), int(S - T)), start), int(0), count) : count);
       const height = number(stripHeight(mixed, seenBy(int(0)), count));
-      // bit 8 c + r: the eight rows from 8 r on have scores that may count in the sixteen columns from 16 c on
-      const touched = f.local('i32');
-      e.push(set(touched, int(0)));
+      // bit 8 c + r: the eight rows from 8 r on have scores that may count in the eight columns from 8 c on
+      const touched = f.local('i64'), long = (x: Code): Code => op('i64.extend_i32_u', x);
+      e.push(set(touched, long(int(0))));
       const stripBody = e.scope(() => {
         const to = number(minimum(add(get(from), height), rows));
         const visible = number(seenBy(sub(to, int(1))));
@@ -153,11 +155,11 @@ function emitGradient(context: EmitContext): void {
         const inside = e.scope(() => {
           const stripPanels = number(op('i32.shr_u', add(sub(to, get(from)), int(3)), int(2)));
           const columnPanels = number(op('i32.shr_u', add(sub(get(high), get(low)), int(7)), int(3)));
-          // a byte for each strip of columns from `low` to `high`, with the strip's rows in it
-          const bytes = (column: Code): Code => op('select', int(-1), sub(op('i32.shl', int(1), scaled(column, 8)), int(1)), op('i32.eq', column, int(4)));
-          const columns = op('i32.xor', bytes(op('i32.shr_u', add(get(high), int(strip - 1)), int(4))), bytes(op('i32.shr_u', get(low), int(4))));
-          const strips = op('i32.shl', op('select', int(0x03030303), int(0x01010101), op('i32.eq', height, int(strip))), op('i32.shr_u', get(from), int(3)));
-          e.push(set(touched, op('i32.or', get(touched), op('i32.and', columns, strips))));
+          // a byte for each eight columns from `low` to `high`, with the strip's rows in it
+          const bytes = (columns: Code): Code => op('i64.sub', op('i64.shl', op('i64.shl', long(int(1)), long(scaled(columns, 4))), long(scaled(columns, 4))), long(int(1)));
+          const first = number(op('i32.shr_u', get(low), int(3))), columns = op('i64.sub', bytes(add(first, columnPanels)), bytes(first));
+          const strips = named(f, 'i64', e.segment, long(op('i32.shl', op('select', int(0x03030303), int(0x01010101), op('i32.eq', height, int(strip))), op('i32.shr_u', get(from), int(3)))));
+          e.push(set(touched, op('i64.or', get(touched), op('i64.and', columns, op('i64.or', strips, op('i64.shl', strips, long(int(32))))))));
           const place = number(add(offset, scaled(get(low), 4)));
           for (const [left, right, target] of [[queryRows, keysDeep, weights], [upstreamRows, valuesDeep, slopes]] as const) {
             e.push(call(scoreTiles, add(left, mul(get(from), int(4 * D))), add(right, mul(get(low), int(4 * D))), add(target, place), int(scoreRow), stripPanels, columnPanels, int(D), int(16 * D), int(32 * D), int(0)));
@@ -173,46 +175,59 @@ function emitGradient(context: EmitContext): void {
           e.push(call(rowTiles, add(slopes, place), add(keysWide, scaled(get(low), 32)), add(dqBlock, mul(get(from), int(4 * wide))), int(4 * wide), stripPanels, int(wide / 8), sub(get(high), get(low)), int(4 * scoreRow), scaled(count, 32), int(0)));
           addRows(get(from), to, head, top);
         });
-        const bytes = mul(sub(to, get(from)), int(scoreRow));
-        e.push(when(op('i32.lt_s', get(low), get(high)), inside, [weights, slopes].map((area) => fillBytes(add(area, offset), int(0), bytes))));
+        e.push(when(op('i32.lt_s', get(low), get(high)), inside));
       });
       e.push(forRange(from, int(0), rows, height, stripBody));
-      const column = f.local('i32');
+      const column = f.local('i32'), strips = f.local('i32');
       const columnBody = e.scope(() => {
-        const strips = number(op('i32.and', op('i32.shr_u', get(touched), scaled(op('i32.shr_u', get(column), int(4)), 8)), int(255)));
-        const inside = e.scope(() => {
-          const row = number(scaled(op('i32.ctz', strips), 8));
-          const length = number(sub(minimum(rows, sub(int(32 * 8), scaled(op('i32.clz', strips), 8))), row));
-          const panels = number(minimum(int(strip / 4), sub(keyPanels, op('i32.shr_u', get(column), int(2)))));
+        e.push(set(strips, op('i32.and', op('i32.wrap_i64', op('i64.shr_u', get(touched), long(get(column)))), int(255))));
+        const run = e.scope(() => {
+          const above = number(add(get(strips), op('i32.and', get(strips), sub(int(0), get(strips))))); // its lowest bit is where the lowest run of ones ends
+          const row = number(scaled(op('i32.ctz', get(strips)), 8)), length = number(sub(minimum(rows, scaled(op('i32.ctz', above), 8)), row));
+          const panels = number(minimum(op('i32.shr_u', height, int(2)), sub(keyPanels, op('i32.shr_u', get(column), int(2)))));
           const offset = number(add(mul(row, int(scoreRow)), scaled(get(column), 4)));
           for (const [left, right, target] of [[weights, upstreamWide, dvBlock], [slopes, queriesWide, dkBlock]] as const) {
             e.push(call(columnTiles, add(left, offset), add(right, mul(row, int(32))), add(target, mul(get(column), int(4 * wide))), int(4 * wide), panels, int(wide / 8), length, int(16), scaled(rows, 32), int(1)));
           }
+          e.push(set(strips, op('i32.and', get(strips), above)));
         });
-        e.push(when(strips, inside));
+        e.push(when(get(strips), repeat(run, get(strips))));
       });
-      e.push(forRange(column, int(0), count, int(strip), columnBody));
+      e.push(forRange(column, int(0), count, height, columnBody));
     }
 
-    /** Σ_d o · dO of a block's rows, four rows at a time from packed panels. */
-    function rowDots(head: Code, top: Code, rows: Code): void {
-      for (const [view, panels] of [[o, outputRows], [dO, upstreamRows]] as const) {
-        const along = (axis: number): Code => int(view.strides[axis]! * viewBytes(view));
-        e.push(call(packRows(view, 1), panels, viewAddress(context.address(view.slot), view, [get(batch), top, head]), along(1), along(3), rows, int(D)));
-      }
-      const deltas = number(add(deltasOf(get(batch), head), scaled(top, 4)));
-      const panel = f.local('i32'), at = f.local('i32'), sum = f.local('v128'), end = f.local('i32');
+    /** Whether no key has seen the block of queries that begins at `top` yet: its Σ o dO is the bits that the unit begins with. */
+    function isFirst(deltas: Code, top: Code): Code {
+      return op('i32.eq', load('i32.load', add(deltas, scaled(top, 4))), int(-1));
+    }
+
+    /** Begins the gradients of a block of queries. */
+    function zeroRows(head: Code, top: Code, rows: Code): Code {
+      const row = f.local('i32'), at = f.local('i32'), end = f.local('i32');
+      return forRange(row, int(0), rows, int(1), [
+        set(at, dqLine(get(batch), placeOf(top, get(row)), head)), set(end, add(get(at), int(16 * Math.floor(D / 4)))),
+        whileBelow(at, get(end), int(16), store('v128.store', get(at), splat(f, 0))),
+        Array.from({ length: D % 4 }, (_, i) => store('i32.store', get(end), int(0), 4 * i)),
+      ]);
+    }
+
+    /** Begins a block of queries, whose dO is packed: Σ_d o · dO of its rows, four rows at a time, and gradients of 0. */
+    function rowDots(head: Code, deltas: Code, top: Code, rows: Code): void {
+      e.push(call(packRows(o, 1), outputRows, viewAddress(context.address(o.slot), o, [get(batch), top, head]), stride(o, 1), stride(o, 3), rows, int(D)));
+      const row = f.local('i32'), at = f.local('i32'), sum = f.local('v128'), end = f.local('i32');
       const inner: Segment = [set(sum, multiplyAdd(f, load('v128.load', add(outputRows, get(at))), load('v128.load', add(upstreamRows, get(at))), get(sum)))];
-      e.push(forRange(panel, int(0), rows, int(4), [
-        set(sum, splat(f, 0)), set(at, mul(get(panel), int(4 * D))), set(end, add(get(at), int(16 * D))),
+      e.push(forRange(row, int(0), rows, int(4), [
+        set(sum, splat(f, 0)), set(at, mul(get(row), int(4 * D))), set(end, add(get(at), int(16 * D))),
         whileBelow(at, get(end), int(16), inner),
-        store('v128.store', add(deltas, scaled(get(panel), 4)), get(sum)),
+        store('v128.store', add(weights, scaled(get(row), 4)), get(sum)),
       ]));
+      e.push(forRange(row, int(0), rows, int(1), store('i32.store', add(deltas, scaled(placeOf(top, get(row)), 4)), load('i32.load', add(weights, scaled(get(row), 4))))));
+      e.push(zeroRows(head, top, rows));
     }
 
     /**
      * Turns a row of products into weights p = exp(score − lse) and slopes p · (dO·v − delta) · scale · ∂score; 0 where
-     * not visible, if that is to be checked, and in the columns that are left out.
+     * not visible, if that is to be checked.
      */
     function gradientRow(row: Local, start: Code, low: Code, visible: Code, columnPanels: Code, head: Local, top: Code, deltas: Code, checked: boolean): void {
       const position = f.local('i32');
@@ -237,9 +252,6 @@ function emitGradient(context: EmitContext): void {
           e.push([store('v128.store', at[0], p), store('v128.store', at[1], valid ? op('v128.and', slope, valid) : slope)]);
         }, { start: number(add(origin, low)), end: stop });
       });
-      if (!checked) return;
-      const at = f.local('i32'), zeros = (from: Code, to: Code): Code => forRange(at, from, to, int(16), rows.map((line) => store('v128.store', add(line, get(at)), splat(f, 0))));
-      e.push([zeros(int(0), scaled(low, 4)), zeros(scaled(end, 4), int(scoreRow))]);
     }
 
     /** Adds the strip's query gradient to the rows of the result. */

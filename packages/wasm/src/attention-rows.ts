@@ -128,19 +128,30 @@ export function keysUpTo({ step }: AttentionMods, last: Code, start: Code): Code
   return step === 1 ? add(far, int(1)) : op('i32.div_s', greater(add(far, int(step)), int(0)), int(step));
 }
 
+/** Blocks about which a mask is asked at once, before it is asked about each. */
+const blocksAtOnce = 8;
+
 /**
  * Blocks of places 0 … end − 1 whose neighbours stand `step` apart, residue by residue: `build` gets the place of a
- * block's first and how many there are. `from` is the number, in its residue, of the one to begin with.
+ * block's first and how many there are. `from` is the number, in its residue, of the one to begin with; `wanted` says
+ * of the places of several blocks whether any of these is to be built.
  */
-export function eachBlock(e: Emitter, step: number, end: Code, build: (start: Code, count: Code) => void, from: (residue: Code) => Code = () => int(0)): void {
-  const { f } = e, first = f.local('i32'), residue = f.local('i32'), number = (code: Code): Code => named(f, 'i32', e.segment, code);
+export function eachBlock(
+  e: Emitter, step: number, end: Code, build: (start: Code, count: Code) => void,
+  { from = () => int(0), wanted }: { readonly from?: (residue: Code) => Code; readonly wanted?: ((start: Code, count: Code) => Code) | undefined } = {},
+): void {
+  const { f } = e, first = f.local('i32'), several = f.local('i32'), stop = f.local('i32'), residue = f.local('i32'), number = (code: Code): Code => named(f, 'i32', e.segment, code);
   const blocks = (residueOrZero: Code): void => {
     const limit = step === 1 ? end : number(op('i32.div_s', greater(add(sub(end, residueOrZero), int(step - 1)), int(0)), int(step)));
-    const body = e.scope(() => {
-      const start = step === 1 ? get(first) : number(add(residueOrZero, mul(get(first), int(step))));
-      build(start, number(minimum(sub(limit, get(first)), int(block))));
+    const placeOf = (i: Local): Code => (step === 1 ? get(i) : number(add(residueOrZero, mul(get(i), int(step)))));
+    const one = e.scope(() => { build(placeOf(first), number(minimum(sub(limit, get(first)), int(block)))); });
+    const begin = op('i32.and', from(residueOrZero), int(-block));
+    if (!wanted) { e.push(forRange(first, begin, limit, int(block), one)); return; }
+    const group = e.scope(() => {
+      e.push(set(stop, minimum(limit, add(get(several), int(blocksAtOnce * block)))));
+      e.push(when(wanted(placeOf(several), number(sub(get(stop), get(several)))), forRange(first, get(several), get(stop), int(block), one)));
     });
-    e.push(forRange(first, op('i32.and', from(residueOrZero), int(-block)), limit, int(block), body));
+    e.push(forRange(several, begin, limit, int(blocksAtOnce * block), group));
   };
   if (step === 1) { blocks(int(0)); return; }
   const body = e.scope(() => { blocks(get(residue)); });
@@ -167,17 +178,20 @@ export const stripHeight = (mixed: Code, seen: Code, count: Code): Code => op('s
  * to `visible` columns, between which a score may count; `low` ≥ `high` where none does. `mixed`: whether the mask does anything.
  */
 export function trimColumns(e: Emitter, mods: AttentionMods, strip: Omit<Rectangle, 'columns'>, visible: Code, mixed: Code, low: Local, high: Local): void {
-  const { f } = e, column = f.local('i32');
+  const { f } = e, column = f.local('i32'), direction = f.local('i32');
   e.push([set(low, int(0)), set(high, visible)]);
   if (!mods.placedMask) return;
   const search = e.scope(() => {
-    e.push([set(low, visible), set(high, int(0))]);
+    // up to the first panel in which a score may count, then down from the last one
+    e.push([set(low, visible), set(high, int(0)), set(direction, int(8))]);
     const body = e.scope(() => {
       const columns = named(f, 'i32', e.segment, minimum(sub(visible, get(column)), int(8)));
       const { holds } = maskOf(e, mods, { ...strip, start: named(f, 'i32', e.segment, add(strip.start, mul(get(column), int(mods.step)))), columns });
-      e.push(when(holds, [set(low, minimum(get(low), get(column))), set(high, add(get(column), columns))]));
+      const first = [set(low, get(column)), set(direction, int(-8)), set(column, add(op('i32.and', sub(visible, int(1)), int(-8)), int(8)))];
+      const last = [set(high, add(get(column), columns)), set(column, add(visible, int(8)))];
+      e.push(when(holds, when(op('i32.gt_s', get(direction), int(0)), first, last)));
     });
-    e.push(forRange(column, int(0), visible, int(8), body));
+    e.push(forRange(column, int(0), visible, get(direction), body));
   });
   e.push(when(mixed, search));
 }

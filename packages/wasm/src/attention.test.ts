@@ -144,6 +144,7 @@ describe.each(variants)('threads $threads, relaxed SIMD $relaxedSimd', (options)
     ['keys of a residue by head in a window', binary('and', binary('lt', apart, constant(30, 'i32')), binary('eq', modulo(binary('add', apart, position(1)), 2), zero)), (_b, h, q, k) => q - k < 30 && (q - k + h) % 2 === 0],
     ['every fourth key, by remainders of both signs', binary('eq', modulo(apart, 4), constant(1, 'i32')), (_b, _h, q, k) => (q - k) % 4 === 1],
     ['a comb or a window', binary('or', binary('eq', modulo(apart, 16), zero), binary('lt', apart, constant(5, 'i32'))), (_b, _h, q, k) => (q - k) % 16 === 0 || q - k < 5],
+    ['queries in turns of eight, none of the second block', binary('and', binary('lt', modulo(position(2), 16), constant(8, 'i32')), binary('ne', binary('div', position(2), constant(64, 'i32')), constant(1, 'i32'))), (_b, _h, q) => q % 16 < 8 && Math.floor(q / 64) !== 1],
     ['keys of the middle', binary('and', binary('lt', constant(20, 'i32'), position(3)), binary('lt', position(3), constant(45, 'i32'))), (_b, _h, _q, k) => k > 20 && k < 45],
   ];
   test.each(scattered)('a mask: %s, forward and backward', async (_, mask, visible) => {

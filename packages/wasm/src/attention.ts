@@ -82,7 +82,7 @@ function emitAttention(context: EmitContext): void {
       const state = maskOf(e, mods, { batch: get(batch), head: get(head), top, rows, start, columns: count });
       const use = e.scope(() => { if (few) fewQueries(start, count); else keyBlock(start, count, state.fails); });
       e.push(mods.placedMask ? when(state.holds, use) : use);
-    });
+    }, { wanted: mods.placedMask && ((start, columns) => maskOf(e, mods, { batch: get(batch), head: get(head), top, rows, start, columns }).holds) });
     finish();
 
     function keyBlock(start: Code, count: Code, mixed: Code): void {
