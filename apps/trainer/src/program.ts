@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { deviceNames } from './device-choice.js';
 import { formatNames } from './export/format-names.js';
 import { exitCodes } from './failure.js';
+import { parseBytes } from './quantities.js';
 import type { Streams } from './streams.js';
 
 const exitCodeHelp = `
@@ -20,11 +21,10 @@ const numberIn = (allowed: string, test: (value: number) => boolean) => (text: s
   return value;
 };
 const share = numberIn('above 0 and at most 1', (value) => value > 0 && value <= 1);
-const units: Readonly<Record<string, number>> = { '': 1, B: 1, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30, TIB: 2 ** 40 };
 const memorySize = (text: string): number => {
-  const [, number, unit] = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text) ?? [], size = units[unit?.toUpperCase() ?? 'none'];
-  if (number === undefined || size === undefined || Number(number) <= 0) throw new InvalidArgumentError('It must be a size such as 8GB or 512MiB.');
-  return Number(number) * size;
+  const size = parseBytes(text);
+  if (size === undefined) throw new InvalidArgumentError('It must be a size such as 8GB or 512MiB.');
+  return size;
 };
 const collect = (text: string, before: string[]): string[] => [...before, text];
 
@@ -59,6 +59,21 @@ export function createProgram(streams: Streams, done: (exitCode: number) => void
     .addOption(device())
     .option('--json', 'print one JSON object', false)
     .action(async (options) => done(await (await import('./commands/plan.js')).planCommand(options, streams)));
+
+  program.command('design').description('from what you need to a config, with the reason for every choice; asks in a terminal, where answers lack')
+    .option('--task <name>', 'languageModel, classification, sequenceToSequence or maskedLanguageModel')
+    .option('--purpose <name>', 'what the limits are for: training or inference (use of a model that is trained elsewhere); default: training')
+    .option('--data-size <size>', 'how much text there is to learn from, such as 1MB')
+    .option('--context <n>', 'how many bytes of text the model sees at once; default: 256')
+    .option('--classes <n>', 'of classification: how many labels there are')
+    .option('--memory <size>', 'such as 4GB; default: half of what this machine has')
+    .option('--time <time>', 'how long the training may take, such as 30min, 8h or none; default: 1h')
+    .option('--latency <time>', 'how long a byte may take to write, or a text to be sorted, such as 20ms; default: none, no limit')
+    .option('--answers <file>', 'JSON or YAML with the answers by these names (task, purpose, dataSize …); options go before it')
+    .option('--out <file>', 'where the config goes, and beside it, as NAME.plan.json, its reasons and plan; default: model.json, with --json nowhere')
+    .addOption(device())
+    .option('--json', 'ask nothing; print one JSON object', false)
+    .action(async (options) => done(await (await import('./commands/design.js')).designCommand(options, streams)));
 
   program.command('generate').description('write text with a trained model')
     .requiredOption('--run <dir>', 'the folder of a run')

@@ -8,7 +8,7 @@ import { chooseDevice, deviceLine, parseDeviceName } from '../device-choice.js';
 import { exitCodes, Failure } from '../failure.js';
 import { formatCount, formatDuration, formatLarge, plural } from '../progress/format.js';
 import type { Streams } from '../streams.js';
-import { openText } from '../training/materials.js';
+import { prepareMaterials } from '../tasks/prepare.js';
 
 export interface PlanCommandOptions {
   readonly config: string;
@@ -38,23 +38,23 @@ export interface PlanResult extends Omit<TrainingPlan, 'plan'> {
 
 /** `ashlar plan`: what a training takes, from the plan of its step, which is made and not run. */
 export async function planCommand(options: PlanCommandOptions, { stdout, stderr }: Streams): Promise<number> {
-  const deviceName = parseDeviceName(options.device), { sizes, steps } = sizesOf(options);
+  const deviceName = parseDeviceName(options.device), { sizes, steps } = await sizesOf(options);
   if (deviceName === 'reference') throw new Failure(exitCodes.device, '--device reference: the reference device has no plans: it interprets what it is given; take wasm or webgpu');
   const chosen = await chooseDevice(deviceName);
   await using device = chosen.device;
   stderr.write(`${deviceLine(chosen)}\n`);
   const result = await planned(sizes, steps, options.memory, device);
-  stdout.write(options.json ? `${JSON.stringify(result, undefined, 2)}\n` : describe(result));
+  stdout.write(options.json ? `${JSON.stringify(result, undefined, 2)}\n` : describePlan(result));
   return exitCodes.success;
 }
 
 /** What a config says of a training: one of `ashlar train`, or a model's alone. */
-function sizesOf({ config: path, set, batch, context }: PlanCommandOptions): { sizes: TrainingSizes; steps: number | null } {
+async function sizesOf({ config: path, set, batch, context }: PlanCommandOptions): Promise<{ sizes: TrainingSizes; steps: number | null }> {
   const written = readConfigFile(path);
   if (!('modelType' in written)) {
-    const { model, plugins, data, training } = resolveConfigFile(path, { set }), parts = pluginParts(plugins, path);
-    const { microBatches, recompute, clip } = training;
-    return { sizes: { model: { ...model, vocabulary: model.vocabulary ?? vocabularyOf(data, path) }, ...(parts ? { parts } : {}), batch: batch ?? training.batch, context: context ?? training.context, microBatches, recompute, clip: clip !== null }, steps: training.steps };
+    const config = resolveConfigFile(path, { set }), { plugins, training } = config, parts = pluginParts(plugins, path), model = await wholeModel(config, path);
+    const { microBatches, recompute, clip, sourceContext } = training;
+    return { sizes: { model, ...(parts ? { parts } : {}), ...(sourceContext === undefined ? {} : { sourceContext }), batch: batch ?? training.batch, context: context ?? training.context, microBatches, recompute, clip: clip !== null }, steps: training.steps };
   }
   if (set.length > 0) throw new Failure(exitCodes.usage, `--set is for configs of a training, and ${path} is that of a model alone; change it there`);
   const model = checked(() => { parseModelConfig(written, path); return written as unknown as ModelConfigInput; });
@@ -65,11 +65,12 @@ function sizesOf({ config: path, set, batch, context }: PlanCommandOptions): { s
 
 const longestOf = (model: ModelConfigInput): number | undefined => (model.modelType === 'encoderDecoder' ? model.decoder?.maxLength ?? model.maxLength : model.maxLength);
 
-/** As many tokens as the text has. */
-function vocabularyOf({ source, tokenizer }: ResolvedConfig['data'], path: string): number {
-  if (source === undefined) throw new Failure(exitCodes.usage, `${path} has neither model.vocabulary nor data.source, from which it would follow; give one of them`);
-  using corpus = openText(source, tokenizer);
-  return corpus.tokenizer.vocabularySize;
+/** The model with what the data decide. */
+async function wholeModel(config: ResolvedConfig, path: string): Promise<ModelConfigInput> {
+  if (config.task === 'languageModel' && config.model.vocabulary !== undefined) return config.model as ModelConfigInput;
+  if (config.data.source === undefined) throw new Failure(exitCodes.usage, `${path} has neither model.vocabulary nor data.source, from which it would follow; give one of them`);
+  using materials = await prepareMaterials(config);
+  return materials.config.model as ModelConfigInput;
 }
 
 function checked<Result>(make: () => Result): Result {
@@ -81,9 +82,10 @@ function checked<Result>(make: () => Result): Result {
   }
 }
 
-async function planned(sizes: TrainingSizes, steps: number | null, memory: number | undefined, device: Device): Promise<PlanResult> {
+/** All that is told of a training; rates are measured where they are not given. */
+export async function planned(sizes: TrainingSizes, steps: number | null, memory: number | undefined, device: Device, measured?: DeviceRates): Promise<PlanResult> {
   const { model, batch, context, parts } = sizes, { plan, ...training } = checked(() => planTraining(sizes, device));
-  const contexts = [...new Set([context / 4, context / 2, context].map(Math.ceil))], rates = await measureRates(device);
+  const contexts = [...new Set([context / 4, context / 2, context].map(Math.ceil))], rates = measured ?? await measureRates(device);
   return {
     modelType: model.modelType, batch, context, kernels: plan.steps.length, ...training,
     flopsPerToken: { forward: training.flops.forward / training.tokens, backward: training.flops.backward / training.tokens },
@@ -93,7 +95,7 @@ async function planned(sizes: TrainingSizes, steps: number | null, memory: numbe
   };
 }
 
-function describe({ modelType, parameters, parameterCounts, batch, context, tokens, kernels, flops, flopsPerToken, memory, activations, cache, device, secondsPerStep, steps, fit }: PlanResult): string {
+export function describePlan({ modelType, parameters, parameterCounts, batch, context, tokens, kernels, flops, flopsPerToken, memory, activations, cache, device, secondsPerStep, steps, fit }: PlanResult): string {
   const bytes = formatBytes, parts = Object.entries(parameterCounts).filter(([, count]) => count > 0).map(([part, count]) => `${part} ${formatLarge(count)}`);
   const seconds = secondsPerStep < 1 ? `${(secondsPerStep * 1000).toPrecision(3)} ms` : `${secondsPerStep.toPrecision(3)} s`;
   const lines: [string, string][] = [

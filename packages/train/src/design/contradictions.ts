@@ -22,10 +22,11 @@ export const isEnoughText = ({ context, dataTokens }: DesignNeeds): boolean => d
 
 /** The greatest of the halves, quarters … of the context with which a need is met by the smallest model; from 8 tokens. */
 function shorterContext(needs: DesignNeeds, { need }: Excess, place: DesignPlace): number | undefined {
-  for (let context = needs.context >> 1; context >= 8; context >>= 1) {
-    if (!trySize({ ...needs, context }, sizes[0]!, place, true).excesses.some((one) => one.need === need)) return context;
-  }
-  return undefined;
+  const contexts: number[] = [], meets = (context: number): boolean => !trySize({ ...needs, context }, sizes[0]!, place, true).excesses.some((one) => one.need === need);
+  for (let context = needs.context >> 1; context >= 8; context >>= 1) contexts.push(context);
+  const shortest = contexts.pop();
+  if (shortest === undefined || !meets(shortest)) return undefined;
+  return contexts.find(meets) ?? shortest;
 }
 
 const shownValue: { readonly [Need in Exclude<Excess['need'], 'dataTokens'>]: (value: number) => string } = { memory: formatBytes, trainingSeconds: formatSeconds, latency: formatSeconds };

