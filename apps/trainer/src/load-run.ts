@@ -1,18 +1,18 @@
 import { existsSync } from 'node:fs';
 import { readSafetensorsFile } from '@ashlar/hub/node';
-import type { Decoder } from '@ashlar/models';
+import { Decoder, type Encoder, type EncoderDecoder } from '@ashlar/models';
 import { tokenizerFromJSON, type Tokenizer } from '@ashlar/text';
 import type { StoredTensor } from '@ashlar/train';
 import { resolveRunConfig, type RunConfig } from './config/run-config.js';
 import { exitCodes, Failure } from './failure.js';
 import { readJson, runFolder, type RunFolder } from './run-folder.js';
-import { buildModel } from './training/materials.js';
+import { buildModel } from './tasks/building.js';
 
 /** A trained model with what belongs to it. */
 export interface LoadedRun {
   readonly run: RunFolder;
   readonly config: RunConfig;
-  readonly model: Decoder;
+  readonly model: Decoder | Encoder | EncoderDecoder;
   /** T: the longest text that it was made for. */
   readonly context: number;
   readonly tokenizer: Tokenizer;
@@ -32,6 +32,18 @@ export function loadRun(path: string): LoadedRun {
   if (!existsSync(path)) throw new Failure(exitCodes.data, `--run ${path}: there is no such folder`);
   const run = runFolder(path);
   const config = resolveRunConfig(readJson(run.config), run.config), { training, ...untrained } = config, model = buildModel(untrained);
+  return { run, config, model, context: model.maxLength ?? training?.context ?? defaultContext, tokenizer: tokenizerOf(run), notes: loadWeights(run, model) };
+}
+
+/** A run of a language model. @throws what `loadRun` throws, and a Failure with exit code 2 where it is another. */
+export function loadLanguageModel(path: string): LoadedRun & { readonly model: Decoder } {
+  const loaded = loadRun(path), { model } = loaded;
+  if (!(model instanceof Decoder)) throw new Failure(exitCodes.usage, `--run ${path}: its model is for ${loaded.config.task}, and writes no text; measure it by eval`);
+  return { ...loaded, model };
+}
+
+/** Writes the weights of a run into its model. What is worth telling of them. */
+export function loadWeights(run: RunFolder, model: LoadedRun['model']): readonly string[] {
   const { tensors, notes, source } = weightsOf(run);
   for (const [name, parameter] of model.namedParameters()) {
     const found = tensors.get(name);
@@ -41,7 +53,7 @@ export function loadRun(path: string): LoadedRun {
     }
     parameter.write(found.data);
   }
-  return { run, config, model, context: model.maxLength ?? training?.context ?? defaultContext, tokenizer: tokenizerOf(run), notes };
+  return notes;
 }
 
 function weightsOf(run: RunFolder): { tensors: ReadonlyMap<string, StoredTensor>; notes: string[]; source: string } {

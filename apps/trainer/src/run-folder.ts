@@ -13,6 +13,8 @@ export interface RunFolder {
   readonly config: string;
   readonly metrics: string;
   readonly tokenizer: string;
+  /** Of what is written, where it is not that of what is read. */
+  readonly targetTokenizer: string;
   readonly model: string;
   readonly report: string;
   readonly checkpoints: CheckpointFolder;
@@ -30,6 +32,7 @@ export function runFolder(path: string): RunFolder {
     config: join(folder, 'config.json'),
     metrics: join(folder, 'metrics.jsonl'),
     tokenizer: join(folder, 'tokenizer.json'),
+    targetTokenizer: join(folder, 'target-tokenizer.json'),
     model: join(folder, 'model.safetensors'),
     report: join(folder, 'report.html'),
     checkpoints: checkpointFolder(folder, { format: { write: writeSafetensors, read: readSafetensorsFile } }),
@@ -45,7 +48,7 @@ export function stateOf(run: RunFolder): RunState {
 }
 
 /** What a killed process can leave of a file that it was writing. */
-const leftover = /^\.(config\.json|tokenizer\.json|metrics\.jsonl|model\.safetensors|report\.html|checkpoint-\d+\.safetensors)\.\d+-\d+\.tmp$/;
+const leftover = /^\.(config\.json|(?:target-)?tokenizer\.json|metrics\.jsonl|model\.safetensors|report\.html|checkpoint-\d+\.safetensors)\.\d+-\d+\.tmp$/;
 
 /** Removes what a killed process left half written in the folder of a run. */
 export function removeLeftovers(run: RunFolder): void {

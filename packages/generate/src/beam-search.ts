@@ -1,14 +1,17 @@
 import { requireCount } from '@ashlar/nn';
-import { openReader, type ReaderOptions } from './reader.js';
+import { openReader, type Reader, type ReaderOptions } from './reader.js';
 import { ContextError } from './writer.js';
 
-export interface BeamSearchOptions extends Omit<ReaderOptions, 'batch'> {
+export interface BeamSearcherOptions extends Omit<ReaderOptions, 'batch'> {
+  /** How many texts are followed at once. */
+  readonly beams: number;
+}
+
+export interface BeamRunOptions {
   /** Token numbers to go on from, at least one: of an encoder-decoder, those that begin a target. */
   readonly prompt: ArrayLike<number>;
   /** What a model that writes from a source writes from. */
   readonly source?: ArrayLike<number> | undefined;
-  /** How many texts are followed at once. */
-  readonly beams: number;
   readonly maxTokens: number;
   /** Tokens that end a text; they count for its score and are not given out. */
   readonly endTokens?: readonly number[] | undefined;
@@ -16,6 +19,8 @@ export interface BeamSearchOptions extends Omit<ReaderOptions, 'batch'> {
   readonly lengthPenalty?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+export type BeamSearchOptions = BeamSearcherOptions & BeamRunOptions;
 
 /** A text that beam search has found. */
 export interface BeamResult {
@@ -31,48 +36,67 @@ export interface BeamResult {
 interface Beam { readonly tokens: readonly number[]; readonly logProbability: number }
 interface Candidate extends Beam { readonly row: number; readonly token: number }
 
-/**
- * The likeliest texts that follow a prompt, best score first, at most as many as beams. Of all texts that go on from the
- * beams by a token the likeliest stay; the search ends when no beam can come to a better score than those found.
- * @throws {RangeError | ContextError}
- */
-export async function beamSearch({ prompt, source, beams: W, maxTokens, endTokens = [], lengthPenalty = 1, signal, ...options }: BeamSearchOptions): Promise<BeamResult[]> {
-  requireCount('beamSearch', 'beams', W);
+/** Beam search, again and again with what was compiled once; release it when it is done. */
+export interface BeamSearcher {
+  /**
+   * The likeliest texts that follow a prompt, best score first, at most as many as beams. Of all texts that go on from the
+   * beams by a token the likeliest stay; the search ends when no beam can come to a better score than those found.
+   * @throws {RangeError | ContextError}
+   */
+  run(options: BeamRunOptions): Promise<BeamResult[]>;
+  release(): void;
+}
+
+/** @throws {RangeError} */
+export function beamSearcher({ beams, ...options }: BeamSearcherOptions): BeamSearcher {
+  requireCount('beamSearch', 'beams', beams);
+  const reader = openReader({ ...options, batch: beams });
+  return { run: (run) => searched(reader, options.model.vocabulary, beams, run), release: () => reader.release() };
+}
+
+/** The likeliest texts that follow one prompt: see `BeamSearcher.run`. */
+export async function beamSearch({ prompt, source, maxTokens, endTokens, lengthPenalty, signal, ...options }: BeamSearchOptions): Promise<BeamResult[]> {
+  const searcher = beamSearcher(options);
+  try {
+    return await searcher.run({ prompt, source, maxTokens, endTokens, lengthPenalty, signal });
+  } finally {
+    searcher.release();
+  }
+}
+
+async function searched(reader: Reader, V: number, W: number, { prompt, source, maxTokens, endTokens = [], lengthPenalty = 1, signal }: BeamRunOptions): Promise<BeamResult[]> {
   requireCount('beamSearch', 'maxTokens', maxTokens);
   if (!Number.isFinite(lengthPenalty)) throw new RangeError(`beamSearch: lengthPenalty must be a number, got ${lengthPenalty}`);
   if (prompt.length === 0) throw new RangeError('beamSearch: the prompt must hold at least one token');
-  const V = options.model.vocabulary, reader = openReader({ ...options, batch: W }), start = Array.from(prompt);
+  const start = Array.from(prompt);
   const scoreOf = (logProbability: number, count: number): number => logProbability / count ** lengthPenalty;
   let found: BeamResult[] = [];
   const finish = (tokens: readonly number[], logProbability: number, ended: boolean): void => {
     found.push({ tokens, logProbability, score: scoreOf(logProbability, tokens.length + (ended ? 1 : 0)), ended });
     found = found.sort((a, b) => b.score - a.score).slice(0, W);
   };
-  try {
-    if (source) reader.begin(Array.from({ length: W }, () => source));
-    const context = reader.room('logits');
-    if (start.length + maxTokens - 1 > context) throw new ContextError(start.length + maxTokens - 1, context);
-    let beams: readonly Beam[] = [{ tokens: [], logProbability: 0 }];
-    let logits = await reader.read(Int32Array.from({ length: W * start.length }, (_, i) => start[i % start.length]!), 'logits');
-    for (let count = 1; ; count++) {
-      signal?.throwIfAborted();
-      const live: Candidate[] = [];
-      // Twice as many as beams: as many may end, and yet all beams go on.
-      for (const [rank, candidate] of likeliest(beams, logits, V, W * (1 + endTokens.length)).entries()) {
-        if (!endTokens.includes(candidate.token)) live.push(candidate);
-        else if (rank < W) finish(candidate.tokens.slice(0, -1), candidate.logProbability, true);
-      }
-      beams = live.slice(0, W);
-      if (count === maxTokens) for (const { tokens, logProbability } of beams) finish(tokens, logProbability, false);
-      const best = beams[0]?.logProbability ?? -Infinity;
-      // The best that a beam can come to: nothing less likely, at the length that suits it best.
-      const hope = Math.max(scoreOf(best, count + 1), scoreOf(best, maxTokens));
-      if (count === maxTokens || beams.length === 0 || (found.length === W && found[W - 1]!.score >= hope)) return found;
-      const rows = Array.from({ length: W }, (_, i) => live[Math.min(i, beams.length - 1)]!);
-      logits = await reader.readReordered(Int32Array.from(rows, ({ token }) => token), Int32Array.from(rows, ({ row }) => row));
+  if (source) reader.begin(Array.from({ length: W }, () => source));
+  else reader.trim(0);
+  const context = reader.room('logits');
+  if (start.length + maxTokens - 1 > context) throw new ContextError(start.length + maxTokens - 1, context);
+  let beams: readonly Beam[] = [{ tokens: [], logProbability: 0 }];
+  let logits = await reader.read(Int32Array.from({ length: W * start.length }, (_, i) => start[i % start.length]!), 'logits');
+  for (let count = 1; ; count++) {
+    signal?.throwIfAborted();
+    const live: Candidate[] = [];
+    // Twice as many as beams: as many may end, and yet all beams go on.
+    for (const [rank, candidate] of likeliest(beams, logits, V, W * (1 + endTokens.length)).entries()) {
+      if (!endTokens.includes(candidate.token)) live.push(candidate);
+      else if (rank < W) finish(candidate.tokens.slice(0, -1), candidate.logProbability, true);
     }
-  } finally {
-    reader.release();
+    beams = live.slice(0, W);
+    if (count === maxTokens) for (const { tokens, logProbability } of beams) finish(tokens, logProbability, false);
+    const best = beams[0]?.logProbability ?? -Infinity;
+    // The best that a beam can come to: nothing less likely, at the length that suits it best.
+    const hope = Math.max(scoreOf(best, count + 1), scoreOf(best, maxTokens));
+    if (count === maxTokens || beams.length === 0 || (found.length === W && found[W - 1]!.score >= hope)) return found;
+    const rows = Array.from({ length: W }, (_, i) => live[Math.min(i, beams.length - 1)]!);
+    logits = await reader.readReordered(Int32Array.from(rows, ({ token }) => token), Int32Array.from(rows, ({ row }) => row));
   }
 }
 

@@ -8,4 +8,4 @@ export { jsonOf, matching, type ConstraintOptions } from './constraint/constrain
 export { JsonSchemaError, jsonSchemaPattern, type JsonSchema } from './constraint/json-schema-pattern.js';
 export { chatFormat, type ChatFormat, type ChatMessage } from './chat.js';
 export { speculator, type SpeculativeWriting, type Speculator, type SpeculatorOptions } from './speculative.js';
-export { beamSearch, type BeamResult, type BeamSearchOptions } from './beam-search.js';
+export { beamSearch, beamSearcher, type BeamResult, type BeamRunOptions, type BeamSearcher, type BeamSearcherOptions, type BeamSearchOptions } from './beam-search.js';

@@ -1,20 +1,29 @@
 import { randomBelow } from './counter-random.js';
 import { tokenSource, type TokenSource, type Tokens } from './token-source.js';
 
-/** A training or evaluation batch: `targets[b, t]` is the token that follows `tokens[b, t]`. */
+/** A training or evaluation batch. */
 export interface Batch {
   /** Shape [B, T]. */
   readonly tokens: Int32Array;
-  /** Shape [B, T]. */
+  /** What is to be said of each token, [B, T], such as the token that follows; or of each row, [B], such as its class. A negative one does not count. */
   readonly targets: Int32Array;
-  /** Shape [B, T]: 1 where the prediction counts, 0 at padding. Absent where all count. */
+  /** Shape of `targets`: 1 where the prediction counts, 0 at padding. Absent where all count. */
   readonly weights?: Float32Array;
   /** [B, T]. */
   readonly shape: readonly [batch: number, context: number];
+  /** Shape [B, T]: 1 where a token is padding. Absent where none is. */
+  readonly padding?: Uint32Array;
+  /** Shape [B, T]: the number of each token's document, where a row has several. */
+  readonly segments?: Int32Array;
+  /** Of pairs: the tokens of what is read, [B, S], where `tokens` are those of what is written. */
+  readonly source?: Int32Array;
+  /** Shape [B, S]: 1 where a token of the source is padding. Absent where none is. */
+  readonly sourcePadding?: Uint32Array;
 }
 
 /** Batches by number and in order. */
 export interface Batches extends AsyncIterable<Batch> {
+  /** [B, T]; of rows of different lengths, the longest. */
   readonly shape: readonly [batch: number, context: number];
   batchAt(step: number): Batch;
 }
@@ -50,14 +59,16 @@ export function batches({ tokens, context, batch, seed, start = 0 }: BatchesOpti
     assertCount('step', step, 0);
     return gather(source, context, Array.from({ length: batch }, (_, row) => randomBelow(places, seed, step, row)));
   };
-  return {
-    shape: [batch, context],
-    batchAt,
-    async *[Symbol.asyncIterator]() {
-      for (let step = start; ; step++) yield batchAt(step);
-    },
-  };
+  return endless([batch, context], batchAt, start);
 }
+
+/** Batches without end, from a function of their number. */
+export const endless = (shape: Batches['shape'], batchAt: (step: number) => Batch, start = 0): Batches => ({
+  shape, batchAt,
+  async *[Symbol.asyncIterator]() {
+    for (let step = start; ; step++) yield batchAt(step);
+  },
+});
 
 /** The text is shorter than one row and the token after it. */
 export class TextTooShortError extends Error {

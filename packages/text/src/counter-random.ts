@@ -27,9 +27,15 @@ function highProduct(x: number, y: number): number {
   return (xHigh * yHigh + Math.floor(middle / 65536) + Math.floor(cross / 65536)) >>> 0;
 }
 
-/** A whole number from 0 to `limit` − 1, from (seed, step, row) alone; `limit` at most 2⁵³. */
-export function randomBelow(limit: number, seed: number, step: number, row: number): number {
-  const words = philox([step >>> 0, Math.floor(step / 2 ** 32), row, 0], [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0]);
+/** A whole number from 0 to `limit` − 1, from (seed, step, row) and the number of a stream alone; `limit` at most 2⁵³. */
+export function randomBelow(limit: number, seed: number, step: number, row: number, stream = 0): number {
+  const words = philox([step >>> 0, Math.floor(step / 2 ** 32), row, stream], [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0]);
   const fraction = (words[0] * 2 ** 21 + (words[1] >>> 11)) / 2 ** 53;
   return Math.floor(fraction * limit);
+}
+
+/** Whole numbers below a limit, one after the other, from (seed, step, row) and the number of a stream alone. */
+export function rowDraws(seed: number, step: number, row: number, stream: number): (limit: number) => number {
+  let drawn = 0;
+  return (limit) => randomBelow(limit, seed, step, row, stream + 2 ** 8 * ++drawn);
 }

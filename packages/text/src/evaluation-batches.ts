@@ -1,14 +1,17 @@
 import { assertCount, type Batch, type Batches } from './batches.js';
 import { tokenSource, type Tokens } from './token-source.js';
 
-/** Batches that cover a text once. Every one carries `weights`. */
+/** A batch that says what counts. */
+export type WeightedBatch = Batch & { readonly weights: Float32Array };
+
+/** Batches that cover a text, or examples, once. Every one carries `weights`. */
 export interface EvaluationBatches extends Batches {
   /** Number of batches. */
   readonly count: number;
-  /** Number of predictions in all batches together: N − 1, the sum of all weights. */
+  /** Number of predictions in all batches together: the sum of all weights; of a text of N tokens, N − 1. */
   readonly predictions: number;
-  batchAt(index: number): Batch & { readonly weights: Float32Array };
-  [Symbol.asyncIterator](): AsyncIterator<Batch & { readonly weights: Float32Array }>;
+  batchAt(index: number): WeightedBatch;
+  [Symbol.asyncIterator](): AsyncIterator<WeightedBatch>;
 }
 
 export interface EvaluationBatchesOptions {
@@ -34,10 +37,7 @@ export function evaluationBatches({ tokens, context, batch }: EvaluationBatchesO
   const rows = Math.ceil(predictions / context);
   const count = Math.ceil(rows / batch);
 
-  const batchAt = (index: number) => {
-    if (!Number.isSafeInteger(index) || index < 0 || index >= count) {
-      throw new RangeError(`evaluationBatches: batch must be a whole number from 0 to ${count - 1}, got ${index}`);
-    }
+  return finite([batch, context], count, predictions, (index) => {
     const size = batch * context;
     const inputs = new Int32Array(size), targets = new Int32Array(size), weights = new Float32Array(size);
     const first = index * size;
@@ -47,13 +47,20 @@ export function evaluationBatches({ tokens, context, batch }: EvaluationBatchesO
     inputs.set(window.subarray(0, real));
     targets.set(window.subarray(1));
     weights.fill(1, 0, real);
-    return { tokens: inputs, targets, weights, shape: [batch, context] as const };
+    return { tokens: inputs, targets, weights, shape: [batch, context] };
+  });
+}
+
+/** So many batches, from a function of their number. */
+export function finite(shape: Batches['shape'], count: number, predictions: number, make: (index: number) => WeightedBatch): EvaluationBatches {
+  const batchAt = (index: number): WeightedBatch => {
+    if (!Number.isSafeInteger(index) || index < 0 || index >= count) {
+      throw new RangeError(`evaluationBatches: batch must be a whole number from 0 to ${count - 1}, got ${index}`);
+    }
+    return make(index);
   };
   return {
-    shape: [batch, context],
-    count,
-    predictions,
-    batchAt,
+    shape, count, predictions, batchAt,
     async *[Symbol.asyncIterator]() {
       for (let index = 0; index < count; index++) yield batchAt(index);
     },

@@ -11,6 +11,7 @@ export function huggingFaceForm(tokenizer: Tokenizer): HuggingFaceForm {
     case 'huggingFace': return { tokenizer: json.tokenizer, config: json.config ?? plainConfig };
     case 'byte': return form({ model: pairs({ vocabulary: byteCharacters }), pre_tokenizer: byteLevel({ use_regex: false }), decoder: byteLevel() });
     case 'character': return form({ model: pairs({ vocabulary: [...json.characters] }), decoder: { type: 'Fuse' } });
+    case 'symbol': return form({ model: { type: 'WordLevel', vocab: Object.fromEntries(json.symbols.map((symbol, id) => [symbol, id])), unk_token: json.symbols[0]! }, pre_tokenizer: { type: 'WhitespaceSplit' } });
     case 'scoredPieces': return scoredForm(json);
   }
 }

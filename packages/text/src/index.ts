@@ -1,5 +1,6 @@
 export { assertToken, textTokens, UnknownCharacterError, type Tokenizer, type TokenizerJSON } from './tokenizer.js';
 export { characterTokenizer } from './character-tokenizer.js';
+export { symbolTokenizer, symbolsOf } from './symbol-tokenizer.js';
 export { byteTokenizer } from './byte-tokenizer.js';
 export { byteTokens, scoredPiecesTokenizer, type ScoredPieces } from './scored-pieces-tokenizer.js';
 export { parseLlama2cTokenizer } from './llama2c-tokenizer.js';
@@ -10,5 +11,8 @@ export { tokenizerFromJSON } from './tokenizer-json.js';
 export { InvalidUtf8Error, Utf8Scanner } from './utf8.js';
 export { sliceTokens, split, tokenArray, tokenSource, type SplitOptions, type TokenSource, type Tokens } from './token-source.js';
 export { batches, TextTooShortError, type Batch, type Batches, type BatchesOptions } from './batches.js';
-export { evaluationBatches, type EvaluationBatches, type EvaluationBatchesOptions } from './evaluation-batches.js';
+export { evaluationBatches, type EvaluationBatches, type EvaluationBatchesOptions, type WeightedBatch } from './evaluation-batches.js';
+export { classifiedBatches, classifiedEvaluation, type ClassifiedBatchesOptions, type ClassifiedText } from './classified-batches.js';
+export { pairBatches, pairEvaluation, type PairBatchesOptions, type TokenPair } from './pair-batches.js';
+export { maskedBatches, maskedEvaluation, type MaskingOptions } from './masked-batches.js';
 export { philox, randomBelow } from './counter-random.js';

@@ -2,6 +2,7 @@ import { byteTokenizer } from './byte-tokenizer.js';
 import { characterTokenizer } from './character-tokenizer.js';
 import { huggingFaceTokenizer, type HuggingFaceTokenizerFiles } from './hugging-face-tokenizer.js';
 import { scoredPiecesTokenizer, type ScoredPieces } from './scored-pieces-tokenizer.js';
+import { symbolTokenizer } from './symbol-tokenizer.js';
 import type { Tokenizer, TokenizerJSON } from './tokenizer.js';
 
 type Type = TokenizerJSON['type'];
@@ -15,6 +16,13 @@ const isObject = (value: unknown): boolean => typeof value === 'object' && value
 const kinds: Readonly<Record<Type, Kind>> = {
   character: { keys: ['characters'], read: ({ characters }) => readCharacters(characters) },
   byte: { keys: [], read: () => byteTokenizer() },
+  symbol: {
+    keys: ['symbols'],
+    read(json) {
+      check(json, 'symbols', 'a list of strings', listOf((symbol) => typeof symbol === 'string'));
+      return symbolTokenizer(json.symbols as readonly string[]);
+    },
+  },
   scoredPieces: {
     keys: ['pieces', 'scores', 'begin', 'end'],
     read(json) {

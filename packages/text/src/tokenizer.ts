@@ -22,6 +22,7 @@ export interface Tokenizer {
 export type TokenizerJSON =
   | { readonly type: 'character'; readonly characters: string }
   | { readonly type: 'byte' }
+  | { readonly type: 'symbol'; readonly symbols: readonly string[] }
   | { readonly type: 'scoredPieces' } & ScoredPieces
   | { readonly type: 'huggingFace' } & HuggingFaceTokenizerFiles;
 

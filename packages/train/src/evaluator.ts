@@ -1,10 +1,11 @@
-import { jit, tensor, type Device, type Tensor } from '@ashlar/tensor';
+import { jit, type Device, type Tensor } from '@ashlar/tensor';
 import type { EvaluationBatches } from '@ashlar/text';
+import { batchTensors, type BatchTensors, type LossInput } from './batch-tensors.js';
 import { nextTurn } from './next-turn.js';
 
-/** What an evaluation asks of a model. Shapes: tokens, targets, weights [B, T]; the loss is Σ weights · loss / Σ weights. */
+/** What an evaluation asks of a model. Shapes: tokens [B, T], targets and weights [B, T] or [B]; the loss is Σ weights · loss / Σ weights. */
 export interface LossModel {
-  loss(tokens: Tensor, targets: Tensor, weights?: Tensor): Tensor;
+  loss(tokens: Tensor, targets: Tensor, weights?: Tensor, input?: LossInput): Tensor;
 }
 
 export interface EvaluatorOptions {
@@ -27,18 +28,17 @@ const readEvery = 256;
  * first call; all calls with the same parameters give the same number.
  */
 export function evaluator({ model, device, batches }: EvaluatorOptions): Evaluator {
-  const { shape: [rows, context], count, predictions } = batches;
-  const shape = [rows, context];
-  const lossOf = jit((tokens: Tensor, targets: Tensor, weights: Tensor) => model.loss(tokens, targets, weights), { device, name: 'evaluate' });
+  const { count, predictions } = batches;
+  const lossOf = jit(({ tokens, targets, weights, input }: BatchTensors) => model.loss(tokens, targets, weights, input), { device, name: 'evaluate' });
 
   const evaluate = async (): Promise<number> => {
     let total = 0;
     for (let first = 0; first < count; first += readEvery) {
       const losses: Tensor[] = [], shares: number[] = [];
       for (let index = first; index < Math.min(first + readEvery, count); index++) {
-        const { tokens, targets, weights } = batches.batchAt(index);
-        losses.push(lossOf(tensor(tokens, { shape }), tensor(targets, { shape }), tensor(weights, { shape })));
-        shares.push(weights.reduce((sum, weight) => sum + weight, 0));
+        const batch = batches.batchAt(index);
+        losses.push(lossOf(batchTensors(batch)));
+        shares.push(batch.weights.reduce((sum, weight) => sum + weight, 0));
         await lossOf.ready();
         await nextTurn();
       }

@@ -1,3 +1,4 @@
+export { batchTensors, type BatchTensors, type LossInput } from './batch-tensors.js';
 export { trainStep, type RestoredState, type StepBatch, type TrainableModel, type TrainState, type TrainStep, type TrainStepOptions } from './train-step.js';
 export { readState, restoreState } from './state-tensors.js';
 export { train, DivergedError, type LoopStep, type TrainCallbacks, type TrainOptions, type TrainResult } from './loop.js';

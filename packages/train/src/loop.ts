@@ -72,7 +72,6 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const logEvery = count('logEvery', options.logEvery ?? 1);
   const evaluateEvery = count('evaluateEvery', options.evaluateEvery ?? steps);
   const checkpointEvery = count('checkpointEvery', options.checkpointEvery ?? steps);
-  const tokensEach = batches.shape[0] * batches.shape[1];
   const stopped = (): boolean => signal?.aborted ?? false;
 
   let row: MetricsRow | undefined;
@@ -80,10 +79,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   let since = performance.now();
   while (step.count < steps && !stopped()) {
     const rate = step.learningRate;
-    const { loss, gradNorm } = step(batches.batchAt(step.count));
+    const batch = batches.batchAt(step.count), { loss, gradNorm } = step(batch);
     await step.ready();
     await nextTurn();
-    tokens += tokensEach;
+    tokens += batch.tokens.length;
     const at = step.count, last = at === steps;
     const evaluates = evaluate !== undefined && (last || at % evaluateEvery === 0);
     const logs = evaluates || last || at % logEvery === 0;

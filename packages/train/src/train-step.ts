@@ -1,18 +1,19 @@
 import { foldKey, gradients, jit, randomKey, read, tensor, where, type Compilation, type Device, type PassOptions, type Plan, Tensor, type TypedArray, type Variable } from '@ashlar/tensor';
 import { training, type Parameter } from '@ashlar/nn';
+import type { Batch } from '@ashlar/text';
 import { clipByGlobalNorm, globalNorm, type Optimizer } from '@ashlar/optim';
+
+import { batchTensors, type BatchTensors, type LossInput } from './batch-tensors.js';
 
 /** What a step asks of a model. */
 export interface TrainableModel {
   /** The mean loss of a batch, a scalar; see `crossEntropy`. */
-  loss(tokens: Tensor, targets: Tensor, weights?: Tensor): Tensor;
+  loss(tokens: Tensor, targets: Tensor, weights?: Tensor, input?: LossInput): Tensor;
   namedParameters(): ReadonlyMap<string, Parameter>;
 }
 
-/** Host arrays with their shape [B, T] (as `batches` of @ashlar/text gives them), or tensors [B, T]; targets, with their weights, are [B] where a row has one class. */
-export type StepBatch =
-  | { readonly tokens: Int32Array; readonly targets: Int32Array; readonly weights?: Float32Array; readonly shape: readonly [number, number] }
-  | { readonly tokens: Tensor; readonly targets: Tensor; readonly weights?: Tensor };
+/** Batches of host arrays, as @ashlar/text makes them, or tensors [B, T]; targets, with their weights, are [B] where a row has one class. */
+export type StepBatch = Batch | { readonly tokens: Tensor; readonly targets: Tensor; readonly weights?: Tensor };
 
 export interface TrainStepOptions {
   readonly model: TrainableModel;
@@ -122,36 +123,36 @@ export function trainStep({ model, device, optimizer, clip, seed = 0, microBatch
   }) as unknown as TrainStep;
 }
 
-type StepInputs = { readonly tokens: Tensor; readonly targets: Tensor; readonly weights?: Tensor; readonly scalars: Tensor; readonly key: Tensor };
+type StepInputs = BatchTensors & { readonly scalars: Tensor; readonly key: Tensor };
 
 /** The mean loss of a batch and its gradients, part by part: each part's mean has the share of its tokens. */
-function lossAndGradients(model: TrainableModel, { tokens, targets, weights }: StepInputs, wrt: readonly Tensor[], parts: number): { loss: Tensor; pulled: readonly Tensor[] } {
+function lossAndGradients(model: TrainableModel, { tokens, targets, weights, input }: StepInputs, wrt: readonly Tensor[], parts: number): { loss: Tensor; pulled: readonly Tensor[] } {
   if (parts === 1) {
-    const loss = model.loss(tokens, targets, weights);
+    const loss = model.loss(tokens, targets, weights, input);
     return { loss, pulled: gradients(loss, wrt) };
   }
   const split = (whole: Tensor): Tensor[] => whole.split(parts, 0);
   const [tokenParts, targetParts, weightParts] = [split(tokens), split(targets), weights && split(weights)];
+  const inputParts = Object.entries(input ?? {}).map(([name, whole]) => [name, split(whole)] as const);
   const counts = targetParts.map((part, i) => where(part.ge(0), weightParts?.[i] ?? 1, 0).sum());
   const total = counts.reduce((sum, one) => sum.add(one)), divisor = where(total.gt(0), total, 1);
   let result: { loss: Tensor; pulled: readonly Tensor[] } | undefined;
   for (let i = 0; i < parts; i++) {
-    const loss = model.loss(tokenParts[i]!, targetParts[i]!, weightParts?.[i]).mul(counts[i]!.div(divisor));
+    const part = input && Object.fromEntries(inputParts.map(([name, parts]) => [name, parts[i]!]));
+    const loss = model.loss(tokenParts[i]!, targetParts[i]!, weightParts?.[i], part).mul(counts[i]!.div(divisor));
     const pulled = gradients(loss, wrt);
     result = result ? { loss: result.loss.add(loss), pulled: result.pulled.map((sum, k) => sum.add(pulled[k]!)) } : { loss, pulled };
   }
   return result!;
 }
 
-function tensorsOf(batch: StepBatch, microBatches: number): Pick<StepInputs, 'tokens' | 'targets' | 'weights'> {
-  const { tokens, targets, weights } = batch;
-  const shaped = (data: Tensor | Int32Array | Float32Array): Tensor => (data instanceof Tensor ? data : tensor(data, { shape: (batch as { shape: readonly number[] }).shape }));
-  const result = { tokens: shaped(tokens), targets: shaped(targets), ...(weights ? { weights: shaped(weights) } : {}) };
-  const [B] = result.tokens.shape, show = (shape: readonly number[]): string => `[${shape.join(', ')}]`;
-  if (result.tokens.rank !== 2) throw new RangeError(`trainStep: tokens must be [B, T], got ${show(result.tokens.shape)}`);
-  if (![show(result.tokens.shape), `[${B}]`].includes(show(result.targets.shape))) throw new RangeError(`trainStep: targets must be ${show(result.tokens.shape)} as the tokens, or [${B}], a class a row, got ${show(result.targets.shape)}`);
-  if (result.weights && show(result.weights.shape) !== show(result.targets.shape)) throw new RangeError(`trainStep: weights must be ${show(result.targets.shape)} as the targets, got ${show(result.weights.shape)}`);
-  if (result.tokens.shape[0]! % microBatches !== 0) throw new RangeError(`trainStep: microBatches must divide the rows of a batch (${result.tokens.shape[0]}), got ${microBatches}`);
+function tensorsOf(batch: StepBatch, microBatches: number): BatchTensors {
+  const result = batch.tokens instanceof Tensor ? batch as Extract<StepBatch, { tokens: Tensor }> : batchTensors(batch as Batch), { tokens, targets, weights } = result;
+  const [B] = tokens.shape, show = (shape: readonly number[]): string => `[${shape.join(', ')}]`;
+  if (tokens.rank !== 2) throw new RangeError(`trainStep: tokens must be [B, T], got ${show(tokens.shape)}`);
+  if (![show(tokens.shape), `[${B}]`].includes(show(targets.shape))) throw new RangeError(`trainStep: targets must be ${show(tokens.shape)} as the tokens, or [${B}], a class a row, got ${show(targets.shape)}`);
+  if (weights && show(weights.shape) !== show(targets.shape)) throw new RangeError(`trainStep: weights must be ${show(targets.shape)} as the targets, got ${show(weights.shape)}`);
+  if (B! % microBatches !== 0) throw new RangeError(`trainStep: microBatches must divide the rows of a batch (${B}), got ${microBatches}`);
   return result;
 }
 

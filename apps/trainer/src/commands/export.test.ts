@@ -10,7 +10,7 @@ import { main } from '../main.js';
 const folder = mkdtempSync(join(tmpdir(), 'ashlar-export-')), run = join(folder, 'run'), out = join(folder, 'model.onnx');
 afterAll(() => rmSync(folder, { recursive: true }));
 beforeAll(async () => {
-  const { buildModel } = await import('../training/materials.js'), { resolveConfig } = await import('../config/resolve.js');
+  const { buildModel } = await import('../tasks/building.js'), { resolveConfig } = await import('../config/resolve.js');
   const config = resolveConfig({ model: { modelType: 'decoder', vocabulary: 3, width: 8, depth: 1, attention: { type: 'multiHead', heads: 2 }, positional: 'rotary', norm: 'rmsNorm', feedForward: 'swiglu' }, training: { steps: 2, batch: 1, context: 6, learningRate: { peak: 0.1 } } }, { set: [] }, 'test');
   mkdirSync(run);
   writeFileSync(join(run, 'config.json'), JSON.stringify(config));

@@ -4,7 +4,7 @@ import { UnknownCharacterError, textTokens, type Tokenizer } from '@ashlar/text'
 import { chat } from '../chat.js';
 import { chooseDevice, deviceLine, parseDeviceName } from '../device-choice.js';
 import { exitCodes, Failure } from '../failure.js';
-import { loadRun } from '../load-run.js';
+import { loadLanguageModel } from '../load-run.js';
 import type { Streams } from '../streams.js';
 
 export interface GenerateCommandOptions extends SamplingOptions {
@@ -26,7 +26,7 @@ export async function generateCommand({ run, prompt, chat: talks, system, tokens
   if ((prompt === undefined) !== talks) throw new Failure(exitCodes.usage, talks ? '--chat: goes without --prompt; type what you want to say' : 'generate needs --prompt TEXT, or --chat');
   if (system !== undefined && !talks) throw new Failure(exitCodes.usage, '--system: goes with --chat');
   if (regex !== undefined && jsonSchema !== undefined) throw new Failure(exitCodes.usage, '--regex: give it or --json-schema, not both');
-  const { model, context, tokenizer, notes } = loadRun(run);
+  const { model, context, tokenizer, notes } = loadLanguageModel(run);
   const start = prompt === undefined ? undefined : encoded(prompt, tokenizer), constraint = constraintOf(regex, jsonSchema, tokenizer);
   if (start?.length === 0) throw new Failure(exitCodes.usage, '--prompt: must hold at least one character');
   const chosen = await chooseDevice(deviceName);

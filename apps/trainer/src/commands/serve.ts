@@ -3,7 +3,7 @@ import type { Server } from 'node:http';
 import { basename } from 'node:path';
 import { chooseDevice, deviceLine, parseDeviceName } from '../device-choice.js';
 import { exitCodes, Failure } from '../failure.js';
-import { loadRun } from '../load-run.js';
+import { loadLanguageModel } from '../load-run.js';
 import { ServerClosed, serviceApp } from '../serve/app.js';
 import { Service, type Limits } from '../serve/service.js';
 import type { Streams } from '../streams.js';
@@ -27,7 +27,7 @@ const mostConnections = 512;
 /** `ashlar serve`: answers over HTTP as OpenAI's interface does, until it is interrupted. */
 export async function serveCommand({ run: path, host, port, name, device: deviceName, ...limits }: ServeCommandOptions, { stdout, stderr }: Streams): Promise<number> {
   const wanted = parseDeviceName(deviceName);
-  const { run, model, context, tokenizer, notes } = loadRun(path);
+  const { run, model, context, tokenizer, notes } = loadLanguageModel(path);
   const chosen = await chooseDevice(wanted);
   await using device = chosen.device;
   for (const line of [deviceLine(chosen), ...notes]) stderr.write(`${line}\n`);

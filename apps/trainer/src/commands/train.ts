@@ -7,7 +7,7 @@ import { removeLeftovers, writeJson } from '../run-folder.js';
 import type { Streams } from '../streams.js';
 import { finishRun } from '../training/finish.js';
 import { listenForInterruption } from '../training/interruption.js';
-import { prepareMaterials } from '../training/materials.js';
+import { prepareMaterials } from '../tasks/prepare.js';
 import { buildStep, resumeStep, runSession } from '../training/session.js';
 import { planStart, type StartOptions } from '../training/start.js';
 
@@ -21,8 +21,7 @@ export async function trainCommand(options: TrainCommandOptions, { stdout, stder
   const tell = (line: string): void => stderr.write(`${line}\n`);
   const deviceName = parseDeviceName(options.device);
   const start = planStart(options);
-  const materials = prepareMaterials(start.config);
-  using corpus = materials.corpus;
+  using materials = await prepareMaterials(start.config);
   const chosen = await chooseDevice(deviceName);
   await using device = chosen.device;
   tell(deviceLine(chosen));
@@ -35,11 +34,12 @@ export async function trainCommand(options: TrainCommandOptions, { stdout, stder
     removeLeftovers(run);
     const { step: from, notes } = start.resumed === undefined ? { step: 0, notes: [] } : resumeStep(step, run, materials, device);
     notes.forEach(tell);
-    const { config, train, validation, model, batches } = materials;
+    const { config, source, amounts, model, batches, targetTokenizer } = materials;
     writeJson(run.config, config);
     writeJson(run.tokenizer, materials.tokenizer.toJSON());
+    if (targetTokenizer) writeJson(run.targetTokenizer, targetTokenizer.toJSON());
     tell(`run: ${run.shownPath}`);
-    tell(`text: ${corpus.name}, ${formatCount(train.length)} tokens to train on, ${formatCount(validation.length)} held out, vocabulary ${formatCount(materials.tokenizer.vocabularySize)}`);
+    tell(`data: ${source}; ${amounts.map(([name, count]) => `${name} ${formatCount(count)}`).join(', ')}`);
     tell(`model: ${formatLarge(model.parameterCount)} parameters`);
     step.prepare(batches.batchAt(0));
 

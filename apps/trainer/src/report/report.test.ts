@@ -14,8 +14,9 @@ const rows: MetricsRow[] = Array.from({ length: 120 }, (_, i) => ({
 const contents: ReportContents = {
   name: 'a<b>', date: new Date('2031-05-06T07:08:09Z'), rows, baselines: [{ label: 'counting pairs', loss: 3.2 }],
   sample: { prompt: 'Once <script>', text: 'alert(1)</script> & more\nand more', how: '20 tokens' },
-  data: { source: 'book.txt', tokenizer: 'character', vocabulary: 65, trainTokens: 90_000, validationTokens: 10_000 },
-  training: { steps: 1200, batch: 10, context: 50, seed: 7 }, charactersAToken: 1,
+  data: [['data', 'book.txt'], ['tokenizer', 'character'], ['tokens to train on', '90,000']],
+  measures: { numbers: { accuracy: 0.5 }, headline: ['accuracy', '50.00 %'], lines: [['accuracy', '50.00 % of <8> texts']], examples: { titles: ['text', 'taken for'], rows: [['a <b> text', 'en']] } },
+  training: { steps: 1200, batch: 10, context: 50, seed: 7 },
   parameters: [{ name: 'tokens.weight', shape: [65, 8], size: 520 }, { name: 'layers.0.up.weight', shape: [8, 4], size: 32 }, { name: 'layers.1.up.weight', shape: [8, 4], size: 32 }],
   plan: { kernels: 12, flops: 2e9, bytes: 3 << 20, memory: [{ part: 'working memory', bytes: 1 << 20 }], kinds: [{ kind: 'dot', count: 4, flops: 1e9, bytes: 1000 }], explanation: '# kernel <x>' },
   device: { kind: 'wasm', description: 'WebAssembly, 2 threads' }, machine: thisMachine(), config: { training: { steps: 1200 } },
@@ -41,7 +42,7 @@ describe('the report', () => {
   test('names the figures', () => {
     const tiles = [...document.querySelectorAll('.tile')].map((tile) => tile.textContent);
     const valLoss = 4.1 - 119 / 60;
-    expect(tiles).toEqual([`${valLoss.toFixed(3)}validation loss`, `${(valLoss / Math.log(2)).toFixed(3)}bits a character`, `${(4 - 117.5 / 60).toFixed(3)}training loss`, '584parameters', '10,000tokens a second', '1 min 00 straining time']);
+    expect(tiles).toEqual([`${valLoss.toFixed(3)}validation loss`, '50.00 %accuracy', `${(4 - 117.5 / 60).toFixed(3)}training loss`, '584parameters', '10,000tokens a second', '1 min 00 straining time']);
   });
 
   test('has a chart of each kind, with the data in it', () => {

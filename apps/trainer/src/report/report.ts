@@ -3,6 +3,7 @@ import { formatBytes, formatFlops } from '@ashlar/tensor';
 import type { MetricsRow } from '@ashlar/train';
 import { formatCount, formatDuration, formatLarge } from '../progress/format.js';
 import { gradNormChart, learningRateChart, lossChart, meanLoss, speedChart, type Baseline } from './charts.js';
+import type { Measures } from '../tasks/materials.js';
 import type { Machine } from './machine.js';
 import { parameterParts, type ParameterFact } from './parameter-parts.js';
 import type { PlanSummary } from './plan-summary.js';
@@ -13,11 +14,11 @@ export interface ReportContents {
   readonly date: Date;
   readonly rows: readonly MetricsRow[];
   readonly baselines: readonly Baseline[];
-  readonly sample: { readonly prompt: string; readonly text: string; readonly how: string };
-  readonly data: { readonly source: string; readonly tokenizer: string; readonly vocabulary: number; readonly trainTokens: number; readonly validationTokens: number };
+  readonly measures: Measures;
+  /** What a language model writes. */
+  readonly sample?: { readonly prompt: string; readonly text: string; readonly how: string };
+  readonly data: readonly (readonly [name: string, value: string])[];
   readonly training: { readonly steps: number; readonly batch: number; readonly context: number; readonly seed: number };
-  /** Characters that the held-out text has a token; 1 for character tokens. */
-  readonly charactersAToken: number;
   readonly parameters: readonly ParameterFact[];
   readonly plan?: PlanSummary;
   readonly device: { readonly kind: string; readonly description: string };
@@ -31,7 +32,7 @@ export function reportPage(contents: ReportContents): string {
   const { name, date, rows, training } = contents;
   return pageOf(`${name}: training report`, html`<header>
 <h1>${name}</h1>
-<p>${formatCount(training.steps)} steps on ${contents.data.source} · ${contents.device.description} · ${date.toISOString().slice(0, 16).replace('T', ' ')} UTC</p>
+<p>${formatCount(training.steps)} steps on ${contents.data[0]![1]} · ${contents.device.description} · ${date.toISOString().slice(0, 16).replace('T', ' ')} UTC</p>
 </header>
 ${tiles(contents)}
 ${lossSection(contents)}
@@ -40,9 +41,10 @@ ${lossSection(contents)}
 <div><h3>Gradient norm before clipping</h3>${new Markup(gradNormChart(rows))}</div>
 <div><h3>Tokens a second</h3>${new Markup(speedChart(rows))}</div>
 </div></section>
-<section><h2>What it writes</h2>
+${contents.sample === undefined ? [] : html`<section><h2>What it writes</h2>
 <div class="sample"><b>${contents.sample.prompt}</b>${contents.sample.text}</div>
-<footer>${contents.sample.how}</footer></section>
+<footer>${contents.sample.how}</footer></section>`}
+${measuresSection(contents.measures)}
 ${modelSection(contents)}
 ${contents.plan === undefined ? [] : planSection(contents.plan, contents)}
 <section><h2>Run</h2><div class="columns">${runFacts(contents)}</div>
@@ -54,14 +56,12 @@ export function trainingSeconds(rows: readonly MetricsRow[], tokensAStep: number
   return rows.reduce((sum, row, i) => sum + ((row.step - (rows[i - 1]?.step ?? 0)) * tokensAStep) / row.tokensPerSecond, 0);
 }
 
-function tiles({ rows, training, parameters, charactersAToken }: ReportContents): Markup {
+function tiles({ rows, training, parameters, measures }: ReportContents): Markup {
   const tokensAStep = training.batch * training.context;
   const valLoss = rows.findLast((row) => row.valLoss !== undefined)?.valLoss;
   const seconds = trainingSeconds(rows, tokensAStep);
   const facts: [string, string][] = [
-    ...(valLoss === undefined ? [] : [
-      ['validation loss', valLoss.toFixed(3)], ['bits a character', (valLoss / Math.LN2 / charactersAToken).toFixed(3)],
-    ] as [string, string][]),
+    ...(valLoss === undefined ? [] : [['validation loss', valLoss.toFixed(3)]] as [string, string][]), [...measures.headline],
     ['training loss', meanLoss(rows.slice(-Math.ceil(rows.length / 30))).toFixed(3)],
     ['parameters', formatLarge(parameters.reduce((sum, { size }) => sum + size, 0))],
     ['tokens a second', formatCount((training.steps * tokensAStep) / seconds)],
@@ -76,6 +76,15 @@ function lossSection({ rows, baselines }: ReportContents): Markup {
 <div class="legend"><span class="key" style="--key: var(--series-1)">training, smoothed over single batches</span><span class="key" style="--key: var(--series-2)">validation, whole held-out text</span><span class="switch"><label for="linear">linear</label><label for="log">log</label></span></div>
 <div class="wide on-linear">${new Markup(lossChart(rows, baselines, 'linear'))}</div><div class="wide on-log">${new Markup(lossChart(rows, baselines, 'log'))}</div></section>`;
 }
+
+/** What the model is worth on what was held out. */
+function measuresSection({ lines, examples }: Measures): Markup {
+  return html`<section><h2>On what was held out</h2><div class="columns"><div>${factsTable(lines)}</div></div>
+${examples === undefined ? [] : html`<details open><summary>Examples</summary>${textTable(examples.titles, examples.rows)}</details>`}</section>`;
+}
+
+const textTable = (titles: readonly string[], rows: readonly (readonly string[])[]): Markup =>
+  html`<table class="numbers"><thead><tr>${titles.map((title) => html`<th>${title}</th>`)}</tr></thead><tbody>${rows.map((row) => html`<tr>${row.map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody></table>`;
 
 function modelSection({ parameters }: ReportContents): Markup {
   const total = parameters.reduce((sum, { size }) => sum + size, 0);
@@ -96,9 +105,7 @@ function planSection(plan: PlanSummary, { rows, training }: ReportContents): Mar
 function runFacts({ data, training, device, machine }: ReportContents): readonly Markup[] {
   return [
     html`<div>${factsTable([
-      ['text', data.source], ['tokenizer', data.tokenizer], ['vocabulary', formatCount(data.vocabulary)],
-      ['training tokens', formatCount(data.trainTokens)], ['held-out tokens', formatCount(data.validationTokens)],
-      ['tokens seen', `${formatLarge(training.steps * training.batch * training.context)} (${((training.steps * training.batch * training.context) / data.trainTokens).toFixed(1)} times the text)`],
+      ...data, ['tokens seen', formatLarge(training.steps * training.batch * training.context)],
     ])}</div>`,
     html`<div>${factsTable([
       ['batch × context', `${training.batch} × ${training.context}`], ['seed', training.seed], ['device', device.description],

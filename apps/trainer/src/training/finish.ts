@@ -1,17 +1,16 @@
 import { decoded, generate } from '@ashlar/generate';
+import { Decoder } from '@ashlar/models';
 import { writeSafetensors } from '@ashlar/hub/node';
 import type { Device } from '@ashlar/tensor';
 import { readMetrics } from '@ashlar/train/node';
 import type { StoredTensor, TrainStep } from '@ashlar/train';
 import { configHash } from '../config/resolve.js';
-import { predictedCharacters } from '../characters.js';
-import { plural } from '../progress/format.js';
-import { countingBaselines } from '../report/baselines.js';
+import { formatCount, plural } from '../progress/format.js';
 import { thisMachine } from '../report/machine.js';
 import { summarizePlan } from '../report/plan-summary.js';
 import { reportPage } from '../report/report.js';
 import { writeText, type RunFolder } from '../run-folder.js';
-import type { Materials } from './materials.js';
+import type { Materials } from '../tasks/materials.js';
 
 export interface FinishOptions {
   readonly materials: Materials;
@@ -22,13 +21,30 @@ export interface FinishOptions {
   write(text: string): void;
 }
 
-/** Writes the model, a sample of its writing and the report. */
+/** Writes the model, what it is worth, a sample of its writing where it writes texts, and the report. */
 export async function finishRun({ materials, device, step, run, write }: FinishOptions): Promise<void> {
-  const { config, model, tokenizer, corpus, train, validation, evaluation } = materials;
+  const { config, model, source, amounts } = materials;
   const tensors = new Map<string, StoredTensor>();
   for (const [name, parameter] of model.namedParameters()) tensors.set(name, { dtype: parameter.dtype, shape: parameter.shape, data: await parameter.read() });
   writeSafetensors(run.model, tensors, { format: 'pt', step: String(step.count), configHash: configHash(config) });
 
+  const rows = readMetrics(run.metrics), measures = await materials.measure(device, rows.at(-1)!.valLoss!);
+  const sample = await sampleOf(materials, device, write);
+  if (!sample) for (const [name, value] of measures.lines) write(`${name.padEnd(16)}  ${value}\n`);
+  writeText(run.report, reportPage({
+    name: config.name, date: new Date(), rows, measures, ...(sample ? { sample } : {}),
+    baselines: materials.baselines(),
+    data: [['data', source], ['tokenizer', config.data.tokenizer], ...amounts.map(([name, count]) => [name, formatCount(count)] as const)],
+    training: config.training,
+    parameters: [...model.namedParameters()].map(([name, { shape, size }]) => ({ name, shape, size })),
+    ...(step.plan === undefined ? {} : { plan: summarizePlan(step.plan) }),
+    device, machine: thisMachine(), config,
+  }));
+}
+
+/** What a language model writes, and how it was drawn. */
+async function sampleOf({ config, model, tokenizer }: Materials, device: Device, write: (text: string) => void): Promise<{ prompt: string; text: string; how: string } | undefined> {
+  if (!(model instanceof Decoder) || !config.sample) return undefined;
   const { prompt, tokens, temperature, topK, topP, seed = config.training.seed } = config.sample;
   let text = '';
   write(prompt);
@@ -39,16 +55,5 @@ export async function finishRun({ materials, device, step, run, write }: FinishO
     write(piece);
   }
   write('\n');
-
-  const rows = readMetrics(run.metrics);
-  writeText(run.report, reportPage({
-    name: config.name, date: new Date(), rows,
-    baselines: countingBaselines(train, validation, tokenizer.vocabularySize),
-    sample: { prompt, text, how: [plural(tokens, 'token'), `temperature ${temperature}`, ...(topK === undefined ? [] : [`top ${topK}`]), ...(topP === undefined ? [] : [`nucleus ${topP}`]), `seed ${seed}`].join(', ') },
-    data: { source: corpus.name, tokenizer: config.data.tokenizer, vocabulary: tokenizer.vocabularySize, trainTokens: train.length, validationTokens: validation.length },
-    training: config.training, charactersAToken: predictedCharacters(validation, tokenizer) / evaluation.predictions,
-    parameters: [...model.namedParameters()].map(([name, { shape, size }]) => ({ name, shape, size })),
-    ...(step.plan === undefined ? {} : { plan: summarizePlan(step.plan) }),
-    device, machine: thisMachine(), config,
-  }));
+  return { prompt, text, how: [plural(tokens, 'token'), `temperature ${temperature}`, ...(topK === undefined ? [] : [`top ${topK}`]), ...(topP === undefined ? [] : [`nucleus ${topP}`]), `seed ${seed}`].join(', ') };
 }

@@ -6,13 +6,13 @@ import { configHash } from '../config/resolve.js';
 import { exitCodes, Failure } from '../failure.js';
 import type { Progress } from '../progress/progress.js';
 import type { RunFolder } from '../run-folder.js';
-import type { Materials } from './materials.js';
+import type { Materials } from '../tasks/materials.js';
 
 /** The step of a config on a device. */
-export function buildStep({ config, model }: Materials, device: Device): TrainStep {
+export function buildStep({ config, learner }: Materials, device: Device): TrainStep {
   const { learningRate: { peak, final, warmup }, steps, betas, epsilon, weightDecay, clip, seed, microBatches, recompute } = config.training;
   return trainStep({
-    model, device, seed, microBatches, recompute, ...(clip === null ? {} : { clip }),
+    model: learner, device, seed, microBatches, recompute, ...(clip === null ? {} : { clip }),
     optimizer: adamW({ learningRate: cosine({ peak, warmup, steps, ...(final === undefined ? {} : { final }) }), betas, epsilon, weightDecay }),
   });
 }
@@ -43,9 +43,9 @@ export interface SessionOptions {
 
 /** Trains to the last step, or to where the signal stops it; leaves rows and checkpoints in the run's folder. */
 export async function runSession({ materials, device, step, run, progress, signal }: SessionOptions): Promise<TrainResult> {
-  const { config, model, batches, evaluation, tokenizer } = materials;
+  const { config, learner, batches, evaluation, tokenizer } = materials;
   const { training } = config;
-  const evaluate = evaluator({ model, device, batches: evaluation });
+  const evaluate = evaluator({ model: learner, device, batches: evaluation });
   using metrics = openMetrics(run.metrics, { after: step.count });
   try {
     return await train({
@@ -74,9 +74,9 @@ export async function runSession({ materials, device, step, run, progress, signa
   }
 }
 
-/** The held-out loss of the model as it is, in nats a token. */
-export async function measureLoss(materials: Pick<Materials, 'model' | 'evaluation'>, device: Device): Promise<number> {
-  const evaluate = evaluator({ model: materials.model, device, batches: materials.evaluation });
+/** The held-out loss of the model as it is, in nats a prediction. */
+export async function measureLoss({ learner, evaluation }: Pick<Materials, 'learner' | 'evaluation'>, device: Device): Promise<number> {
+  const evaluate = evaluator({ model: learner, device, batches: evaluation });
   try {
     return await evaluate();
   } finally {

@@ -1,4 +1,4 @@
-import { differences, resolveConfig, resolveConfigFile, type ConfigChoices, type ResolvedConfig } from '../config/resolve.js';
+import { decisive, differences, resolveConfig, resolveConfigFile, type ConfigChoices, type ResolvedConfig } from '../config/resolve.js';
 import { exitCodes, Failure } from '../failure.js';
 import { createRunFolder, newestUnfinished, readJson, runFolder, runName, stateOf, type RunFolder } from '../run-folder.js';
 
@@ -28,19 +28,26 @@ export function planStart(options: StartOptions): Start {
   const stored = readJson(resumed.config) as Readonly<Record<string, unknown>>;
   const config = resolveConfig(stored, { set: [] }, resumed.config);
   const wanted = written ?? resolveConfig(stored, options, resumed.config);
-  const vocabulary = wanted.model.vocabulary ?? config.model.vocabulary, sha256 = wanted.data.sha256 ?? config.data.sha256;
-  const changed = differences(decisive(config), decisive({ ...wanted, model: { ...wanted.model, vocabulary }, data: { ...wanted.data, sha256 } }));
+  const changed = differences(decisive(config), decisive(filledFrom(config, wanted)));
   if (changed.length > 0) {
     throw new Failure(exitCodes.usage, `--resume: ${resumed.shownPath} was begun with another config: ${changed.join('; ')}. Leave the changes out, or begin a new run with another --out`);
   }
   const { source = config.data.source } = wanted.data;
-  const continued: ResolvedConfig = { ...config, sample: wanted.sample, data: { ...config.data, ...(source === undefined ? {} : { source }) } };
+  const continued: ResolvedConfig = { ...config, ...(wanted.sample ? { sample: wanted.sample } : {}), data: { ...config.data, ...(source === undefined ? {} : { source }) } };
   return { config: continued, resumed, createFolder: () => resumed };
 }
 
-/** The part of a config that decides the course of the training: all but the name, the place of the text and the sample. */
-function decisive({ model, data: { tokenizer, validation, sha256 }, training }: ResolvedConfig): unknown {
-  return { model, data: { tokenizer, validation, sha256 }, training };
+/** What the data decided when the run began, where the config that is wanted leaves it to them. */
+function filledFrom({ model, data }: ResolvedConfig, wanted: ResolvedConfig): ResolvedConfig {
+  const own = model as { head?: object; sourceVocabulary?: number }, asked = wanted.model as typeof own;
+  return {
+    ...wanted, data: { ...data, ...wanted.data },
+    model: {
+      ...wanted.model, vocabulary: wanted.model.vocabulary ?? model.vocabulary,
+      ...(own.head && asked.head ? { head: { ...('classes' in own.head ? { classes: own.head.classes } : {}), ...asked.head } } : {}),
+      ...(own.sourceVocabulary === undefined ? {} : { sourceVocabulary: asked.sourceVocabulary ?? own.sourceVocabulary }),
+    } as ResolvedConfig['model'],
+  };
 }
 
 function runToResume({ out, config }: StartOptions): RunFolder | undefined {

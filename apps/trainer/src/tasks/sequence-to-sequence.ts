@@ -1,0 +1,95 @@
+import { distance } from 'fastest-levenshtein';
+import { beamSearcher } from '@ashlar/generate';
+import type { EncoderDecoder } from '@ashlar/models';
+import type { Device } from '@ashlar/tensor';
+import { pairBatches, pairEvaluation, type TokenPair, type Tokenizer } from '@ashlar/text';
+import type { ResolvedConfig } from '../config/resolve.js';
+import { dividedByGroup, fieldsOf, readRecords } from '../data/records.js';
+import { exitCodes, Failure } from '../failure.js';
+import { formatCount } from '../progress/format.js';
+import { buildModel, checkedHash, tokenizerOf, vocabularyFor } from './building.js';
+import type { Materials, Measures } from './materials.js';
+
+type Pair = TokenPair & { readonly written: string };
+
+/** How many texts beam search follows at once. */
+const beams = 4;
+/** Sources that are measured at most, spread over all: beam search takes its time. */
+const mostSources = 2000;
+
+/** Sources and their targets. */
+export async function sequenceToSequenceMaterials(config: ResolvedConfig): Promise<Materials> {
+  const { data, training } = config, records = await readRecords(data.source!), { batch, context, seed } = training, sourceContext = training.sourceContext!;
+  checkedHash(config, records);
+  const examples = fieldsOf(records, ['source', 'target'], data.fields);
+  const tokenizer = tokenizerOf(data.tokenizer, examples.map(({ source }) => source)), targetTokenizer = tokenizerOf(data.targetTokenizer!, examples.map(({ target }) => target));
+  const pairsOf = (side: typeof examples): Pair[] => side.map(({ source, target }) => ({ written: source, source: tokenizer.encode(source), target: targetTokenizer.encode(target) }));
+  const parts = dividedByGroup(records.name, examples, data.validation), [train, validation] = [pairsOf(parts.train), pairsOf(parts.validation)];
+  const begin = targetTokenizer.vocabularySize, end = begin + 1, vocabulary = vocabularyFor(config, end + 1);
+  if (config.model.modelType !== 'encoderDecoder') throw new Error('sequenceToSequence needs an encoderDecoder');
+  const { sourceVocabulary = tokenizer.vocabularySize } = config.model;
+  if (sourceVocabulary < tokenizer.vocabularySize) throw new Failure(exitCodes.usage, `model.sourceVocabulary must be at least ${tokenizer.vocabularySize}, the number of tokens of the sources, got ${sourceVocabulary}`);
+  const resolved: ResolvedConfig = { ...config, data: { ...data, sha256: records.hash }, model: { ...config.model, vocabulary, sourceVocabulary } };
+  const model = buildModel(resolved) as EncoderDecoder, shape = { sourceContext, context, batch, begin, end };
+  const batched = <Result>(make: () => Result): Result => {
+    try { return make(); } catch (error) { throw error instanceof RangeError ? new Failure(exitCodes.usage, `training: ${error.message}`, { cause: error }) : error; }
+  };
+  return {
+    config: resolved, source: records.name, tokenizer, targetTokenizer, model,
+    learner: { namedParameters: () => model.namedParameters(), loss: (tokens, targets, weights, input) => model.loss(input!.source!, tokens, targets, weights, { source: { padding: input!.sourcePadding } }) },
+    batches: batched(() => pairBatches({ pairs: train, seed, ...shape })), evaluation: batched(() => pairEvaluation({ pairs: validation, ...shape })),
+    amounts: [['pairs to train on', train.length], ['held out', validation.length], ['tokens of sources', tokenizer.vocabularySize], ['tokens of targets', targetTokenizer.vocabularySize]],
+    baselines: () => [{ label: 'guessing', loss: Math.log(vocabulary) }],
+    measure: (device, loss) => measured({ model, device, targetTokenizer, validation, sourceContext, context, begin, end }, loss),
+    [Symbol.dispose]() {},
+  };
+}
+
+interface Measured {
+  readonly model: EncoderDecoder;
+  readonly device: Device;
+  readonly targetTokenizer: Tokenizer;
+  readonly validation: readonly Pair[];
+  readonly sourceContext: number;
+  readonly context: number;
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** Error rates of beam search, beside the nearest of the targets that a source has: of tokens, and of whole targets. */
+async function measured({ model, device, targetTokenizer, validation, sourceContext, context, begin, end }: Measured, loss: number): Promise<Measures> {
+  const bySource = new Map<string, Pair[]>(), rows: string[][] = [];
+  for (const pair of validation) bySource.set(pair.written, [...bySource.get(pair.written) ?? [], pair]);
+  const sources = spread([...bySource], mostSources);
+  const search = beamSearcher({ model, device, beams, context, sourceContext });
+  let edits = 0, tokens = 0, wrong = 0;
+  try {
+    for (const [written, pairs] of sources) {
+      const [best] = await search.run({ prompt: [begin], source: pairs[0]!.source, maxTokens: context - 1, endTokens: [end] });
+      const said = best!.tokens.filter((token) => token < begin), nearest = pairs.map(({ target }) => ({ target, distance: distance(asText(said), asText(target)) })).reduce((one, other) => (other.distance < one.distance ? other : one));
+      edits += nearest.distance;
+      tokens += nearest.target.length;
+      if (nearest.distance > 0) wrong++;
+      rows.push([written, pairs.map(({ target }) => targetTokenizer.decode(target)).join(' / '), targetTokenizer.decode(said), nearest.distance === 0 ? '' : String(nearest.distance)]);
+    }
+  } finally {
+    search.release();
+  }
+  const tokenErrorRate = edits / tokens, sequenceErrorRate = wrong / sources.length, percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
+  return {
+    numbers: { perplexity: Math.exp(loss), tokenErrorRate, sequenceErrorRate, sources: sources.length, beams },
+    headline: ['token errors', percent(tokenErrorRate)],
+    lines: [
+      ['perplexity', `${Math.exp(loss).toFixed(3)} a token`],
+      ['token errors', `${percent(tokenErrorRate)} of ${formatCount(tokens)} tokens of targets, by beam search (${beams} beams)`],
+      ['targets wrong', `${percent(sequenceErrorRate)} of ${formatCount(sources.length)}${sources.length < bySource.size ? ` of the ${formatCount(bySource.size)} held out` : ''}`],
+    ],
+    examples: { titles: ['source', 'target', 'written', 'errors'], rows: rows.slice(0, 40) },
+  };
+}
+
+/** Each token as a character. */
+const asText = (tokens: ArrayLike<number>): string => Array.from(tokens, (token) => String.fromCodePoint(0x100 + token)).join('');
+
+/** At most so many of a list, spread evenly over it. */
+const spread = <Item>(list: readonly Item[], most: number): readonly Item[] => (list.length <= most ? list : Array.from({ length: most }, (_, i) => list[Math.floor((i * list.length) / most)]!));
