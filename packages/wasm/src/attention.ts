@@ -77,13 +77,22 @@ function emitAttention(context: EmitContext): void {
     ]));
     // keys that the last row of this block sees at most
     const end = number(causal ? clamp(add(placeOf(sub(rows, int(1))), int(S - T + 1)), int(0), int(S)) : int(S));
-    eachBlock(e, step, end, (start, count) => {
-      if (step > 1) { const place = f.local('i32'); e.push(set(place, start)); e.bind(firstKey, place); }
-      const state = maskOf(e, mods, { batch: get(batch), head: get(head), top, rows, start, columns: count });
-      const use = e.scope(() => { if (few) fewQueries(start, count); else keyBlock(start, count, state.fails); });
+    eachBlock(e, step, end, (first, columns) => {
+      const state = maskOf(e, mods, { batch: get(batch), head: get(head), top, rows, start: first, columns });
+      const use = e.scope(() => { if (few) fewQueries(first, columns); else seenKeys(first, columns, state.fails); });
       e.push(mods.placedMask ? when(state.holds, use) : use);
     }, { wanted: mods.placedMask && ((start, columns) => maskOf(e, mods, { batch: get(batch), head: get(head), top, rows, start, columns }).holds) });
     finish();
+
+    /** A block of keys without those at both ends that no row sees, which need not be packed. */
+    function seenKeys(first: Code, columns: Code, mixed: Code): void {
+      const low = f.local('i32'), high = f.local('i32');
+      trimColumns(e, mods, { batch: get(batch), head: get(head), top, rows, start: first }, columns, mixed, low, high);
+      const start = number(add(first, mul(get(low), int(step)))), count = number(sub(get(high), get(low)));
+      if (step > 1) { const place = f.local('i32'); e.push(set(place, start)); e.bind(firstKey, place); }
+      const use = e.scope(() => { keyBlock(start, count, mixed); });
+      e.push(when(op('i32.gt_s', count, int(0)), use));
+    }
 
     function keyBlock(start: Code, count: Code, mixed: Code): void {
       e.push(call(packK, keys, viewAddress(context.address(k.slot), k, [get(batch), keyHead, start]), int(step * k.strides[2]! * viewBytes(k)), int(k.strides[3]! * viewBytes(k)), count, int(D)));
