@@ -46,7 +46,7 @@ export function resolveConfig(written: Plain, choices: ConfigChoices, where: str
   if (choices.seed !== undefined) config = withValue(config, ['training', 'seed'], choices.seed);
   if (config['plugins'] !== (plugins ?? written['plugins'])) throw new Failure(exitCodes.usage, '--set: plugins are named in the config alone');
   const parsed = schema.safeParse(config);
-  if (!parsed.success) throw new Failure(exitCodes.usage, describeIssues(parsed.error.issues, config, configJsonSchema(schema) as JsonSchema).map((line) => `${where}: ${line}`).join('\n'));
+  if (!parsed.success) throw new Failure(exitCodes.usage, describeIssues(parsed.error.issues, config, configJsonSchema(schema, 'inline') as JsonSchema).map((line) => `${where}: ${line}`).join('\n'));
   const { $schema: _, ...rest } = parsed.data;
   return completed(rest, where);
 }

@@ -37,7 +37,7 @@ export type ConfigInput = z.input<typeof configSchema>;
 export type Config = z.output<typeof configSchema>;
 
 /** The published JSON Schema of a config as people write it. */
-export function configJsonSchema(of = configSchema): z.core.JSONSchema.BaseSchema {
-  const schema = z.toJSONSchema(of, { io: 'input', reused: 'ref' });
+export function configJsonSchema(of = configSchema, reused: 'ref' | 'inline' = 'ref'): z.core.JSONSchema.BaseSchema {
+  const schema = z.toJSONSchema(of, { io: 'input', reused });
   return { $schema: schema.$schema, title: 'Ashlar training config', description: 'A model, the data it is trained on, and the course of the training. `ashlar train --config FILE` takes it as JSON or YAML.', ...schema };
 }
