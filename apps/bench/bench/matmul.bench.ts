@@ -15,7 +15,7 @@ async function bare({ kind, adapter, threads }: BenchmarkPlace): Promise<Prepare
     const loop = await fmaLoop(threads), run = (): Promise<void> => loop.run(inBareLoop);
     return { work: { flops: threads * inBareLoop * flopsPerTurn }, check: run, run, release: () => loop.close() };
   }
-  const { findAdapter } = await import('@ashlar/webgpu-node'), loop = await fmaShader((await findAdapter(adapterNamed(adapter))).adapter);
+  const { findAdapter } = await import('@ashlar/webgpu-node'), loop = await fmaShader(await findAdapter(adapterNamed(adapter)));
   const run = async (): Promise<void> => void await loop.run(1);
   return { work: { flops: flopsPerDispatch }, check: run, run, release: () => loop.close() };
 }

@@ -1,4 +1,5 @@
 /** The bare fused-multiply-add loop as a shader: what an adapter's arithmetic can do. */
+import type { FoundAdapter } from '@ashlar/webgpu-node';
 
 const accumulators = 8, turns = 4096, workgroups = 256, workgroupSize = 64;
 
@@ -23,25 +24,28 @@ export interface FmaShader {
   close(): void;
 }
 
-export async function fmaShader(adapter: GPUAdapter): Promise<FmaShader> {
+/** The `gpu` of the adapter must live as long as the loop: without it, Dawn ends the process. */
+export async function fmaShader(found: FoundAdapter): Promise<FmaShader> {
   const { globals } = await import('webgpu');
   Object.assign(globalThis, globals);
-  const gpu = await adapter.requestDevice();
+  const device = await found.adapter.requestDevice();
+  let alive: GPU | undefined = found.gpu;
   const size = workgroups * workgroupSize * 4;
-  const out = gpu.createBuffer({ size, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC });
-  const readable = gpu.createBuffer({ size, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ });
-  const pipeline = gpu.createComputePipeline({ layout: 'auto', compute: { module: gpu.createShaderModule({ code: shader }) } });
-  const group = gpu.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries: [{ binding: 0, resource: { buffer: out } }] });
+  const out = device.createBuffer({ size, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC });
+  const readable = device.createBuffer({ size, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ });
+  const pipeline = device.createComputePipeline({ layout: 'auto', compute: { module: device.createShaderModule({ code: shader }) } });
+  const group = device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries: [{ binding: 0, resource: { buffer: out } }] });
   return {
     async run(dispatches) {
+      if (!alive) throw new Error('the multiply-add shader was closed');
       const started = performance.now();
-      const encoder = gpu.createCommandEncoder(), pass = encoder.beginComputePass();
+      const encoder = device.createCommandEncoder(), pass = encoder.beginComputePass();
       pass.setPipeline(pipeline);
       pass.setBindGroup(0, group);
       for (let i = 0; i < dispatches; i++) pass.dispatchWorkgroups(workgroups);
       pass.end();
       encoder.copyBufferToBuffer(out, 0, readable, 0, size);
-      gpu.queue.submit([encoder.finish()]);
+      device.queue.submit([encoder.finish()]);
       await readable.mapAsync(GPUMapMode.READ);
       const ms = performance.now() - started;
       const wrong = new Float32Array(readable.getMappedRange()).find((value) => Math.abs(value - 1) > 1e-6);
@@ -49,13 +53,16 @@ export async function fmaShader(adapter: GPUAdapter): Promise<FmaShader> {
       if (wrong !== undefined) throw new Error(`the multiply-add shader gave ${wrong}, expected 1`);
       return ms;
     },
-    close: () => gpu.destroy(),
+    close() {
+      device.destroy();
+      alive = undefined;
+    },
   };
 }
 
 /** Rate of the loop on the adapter in GFLOP/s. Throws where its result is not 1. */
-export async function shaderFmaRate(adapter: GPUAdapter, milliseconds: number): Promise<number> {
-  const loop = await fmaShader(adapter);
+export async function shaderFmaRate(found: FoundAdapter, milliseconds: number): Promise<number> {
+  const loop = await fmaShader(found);
   try {
     await loop.run(1);
     const count = Math.max(1, Math.round(milliseconds / 2 / await loop.run(1)));

@@ -39,7 +39,7 @@ async function ratesOf({ gpu, flops, bandwidth, quick }: GpuReportOptions, found
   copy.prepare(tensor(values));
   const milliseconds = await timePlan(device, copy.plan!, [values], 5);
   copy.release();
-  return { source: 'measured: a bare multiply-add loop, and a copy', flops: 1e9 * await shaderFmaRate(found.adapter, 200), bandwidth: 8e3 * size / milliseconds };
+  return { source: 'measured: a bare multiply-add loop, and a copy', flops: 1e9 * await shaderFmaRate(found, 200), bandwidth: 8e3 * size / milliseconds };
 }
 
 /** The training step, past the same gate as in the benchmark of its name, timed from end to end. */
