@@ -18,9 +18,9 @@ export interface DeltaRuleOptions {
   readonly bias?: boolean | undefined;
 }
 
-interface DeltaSizes { readonly heads: HeadShape; readonly valueWidth: number; readonly convolution: number }
+export interface DeltaSizes { readonly heads: HeadShape; readonly valueWidth: number; readonly convolution: number }
 
-class DeltaRule extends RecurrentMixer {
+export class DeltaRule extends RecurrentMixer {
   readonly query: ConvolvedLinear;
   readonly key: ConvolvedLinear;
   readonly value: ConvolvedLinear;
@@ -46,9 +46,15 @@ class DeltaRule extends RecurrentMixer {
     const { heads: { count: H, width: D }, valueWidth: E } = this.#sizes, { x, cache, segments } = input, [B, T] = x.shape as [number, number, number];
     const q = unitLength(this.query.inHeads(input, 'queries')), k = unitLength(this.key.inHeads(input, 'keys')), v = this.value.inHeads(input, 'values');
     const rate = perHead(this.rate.forward(x).cast('f32').sigmoid());
-    const mixed = remembering(cache, [B, H, D, E], (state) => deltaProduct({ q, k, v, rate, state, segments }));
-    return rmsNorm(byToken(mixed), { gain: read(this.headGain) }).reshape([B, T, H * E]).cast(x.dtype);
+    const logDecay = this.logDecay(x);
+    const mixed = remembering(cache, [B, H, D, E], (state) => deltaProduct({ q, k, v, rate, ...(logDecay ? { logDecay } : {}), state, segments }));
+    return this.gated(rmsNorm(byToken(mixed), { gain: read(this.headGain) }).reshape([B, T, H * E]).cast(x.dtype), x);
   }
+
+  /** By how much the state fades before each token; undefined: not at all. */
+  protected logDecay(_x: Tensor): Tensor | undefined { return undefined; }
+  /** What all heads give, [B, T, H E], as x may change it. */
+  protected gated(mixed: Tensor, _x: Tensor): Tensor { return mixed; }
 
   protected mixFlops(keys: number): number {
     const { heads: { count: H, width: D }, valueWidth: E } = this.#sizes;
@@ -62,17 +68,20 @@ class DeltaRule extends RecurrentMixer {
  * [B, T, C]; time linear in T. Schlag et al. 2021, arXiv 2102.11174; Yang et al. 2024, arXiv 2406.06484.
  * @throws {RangeError} where heads does not divide the width and no headWidth is given, or an option cannot be.
  */
-export function deltaRule(options: DeltaRuleOptions): AttentionVariant {
+export const deltaRule = (options: DeltaRuleOptions): AttentionVariant => deltaVariant('deltaRule', DeltaRule, 1, options);
+
+/** A variant of the rule. `valueWidths`: how many times as wide as its keys a head's values are where nothing is said. */
+export function deltaVariant(name: string, Mixer: new (site: AttentionSite, shape: MixerShape, sizes: DeltaSizes) => DeltaRule, valueWidths: number, options: DeltaRuleOptions): AttentionVariant {
   const { convolution = 4 } = options;
-  requireCount('deltaRule', 'heads', options.heads);
-  requireCount('deltaRule', 'convolution', convolution);
-  if (options.valueWidth !== undefined) requireCount('deltaRule', 'valueWidth', options.valueWidth);
-  const heads = (width: number): HeadShape => headShape('deltaRule', width, options.heads, options.headWidth);
+  requireCount(name, 'heads', options.heads);
+  requireCount(name, 'convolution', convolution);
+  if (options.valueWidth !== undefined) requireCount(name, 'valueWidth', options.valueWidth);
+  const heads = (width: number): HeadShape => headShape(name, width, options.heads, options.headWidth);
   return {
-    contract: 'attention/1', name: 'deltaRule', capabilities: recurrentCapabilities, heads,
+    contract: 'attention/1', name, capabilities: recurrentCapabilities, heads,
     build: (site) => {
-      const shape = heads(site.width), valueWidth = options.valueWidth ?? shape.width;
-      return new DeltaRule(site, { name: 'deltaRule', capabilities: recurrentCapabilities, inner: shape.count * valueWidth, bias: options.bias ?? site.bias }, { heads: shape, valueWidth, convolution });
+      const shape = heads(site.width), valueWidth = options.valueWidth ?? valueWidths * shape.width;
+      return new Mixer(site, { name, capabilities: recurrentCapabilities, inner: shape.count * valueWidth, bias: options.bias ?? site.bias }, { heads: shape, valueWidth, convolution });
     },
   };
 }
