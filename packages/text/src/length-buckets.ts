@@ -12,7 +12,7 @@ interface Bucket { readonly length: number; readonly examples: readonly number[]
 
 const shortest = 8;
 /** Streams of random numbers beside those of `batches`. */
-export const orderStream = 1, windowStream = 2, maskStream = 3;
+export const orderStream = 1, windowStream = 2, maskStream = 3, spanStream = 4;
 
 /** Examples by length: those up to 8 together, up to 16, 32 and so on, up to `longest`; buckets of fewer than `least` are joined to the next longer one, the last to the one before. */
 function bucketsOf(lengths: readonly number[], longest: number, least: number): Bucket[] {

@@ -1,4 +1,4 @@
-import { endless, type Batch, type Batches } from './batches.js';
+import { endless, type Batches } from './batches.js';
 import { finite, type EvaluationBatches } from './evaluation-batches.js';
 import { rowsInOrder, shuffledRows, type BucketRows } from './length-buckets.js';
 
@@ -51,20 +51,23 @@ function bucketed({ pairs, sourceContext, context, batch }: Options): { lengths:
   return { lengths: pairs.map(({ source, target }) => Math.max(source.length, target.length + 1)), longest: Math.max(sourceContext, context), batch };
 }
 
-function padded({ pairs, sourceContext, context, batch, begin, end }: Options, { examples, length }: BucketRows): Batch {
-  const S = Math.min(length, sourceContext), T = Math.min(length, context);
-  const source = new Int32Array(batch * S), sourcePadding = new Uint32Array(batch * S).fill(1);
-  const tokens = new Int32Array(batch * T).fill(end), targets = new Int32Array(batch * T).fill(-1);
+const padded = ({ pairs, sourceContext, context, batch, begin, end }: Options, { examples, length }: BucketRows) =>
+  pairRows(examples.map((example) => pairs[example]!), { batch, sourceLength: Math.min(length, sourceContext), length: Math.min(length, context), begin, end });
+
+/** Pairs as a batch: source [B, sourceLength], tokens and targets [B, length]. */
+export function pairRows(rows: readonly TokenPair[], { batch, sourceLength, length, begin, end }: Pick<Options, 'batch' | 'begin' | 'end'> & { readonly sourceLength: number; readonly length: number }) {
+  const source = new Int32Array(batch * sourceLength), sourcePadding = new Uint32Array(batch * sourceLength).fill(1);
+  const tokens = new Int32Array(batch * length).fill(end), targets = new Int32Array(batch * length).fill(-1);
   for (let row = 0; row < batch; row++) {
     // Rows that the last batches lack read the first pair, and write nothing.
-    const pair = pairs[examples[row] ?? examples[0]!]!, at = row * T;
-    source.set(pair.source, row * S);
-    sourcePadding.fill(0, row * S, row * S + pair.source.length);
-    if (row >= examples.length) continue;
+    const pair = rows[row] ?? rows[0]!, at = row * length, from = row * sourceLength;
+    source.set(pair.source, from);
+    sourcePadding.fill(0, from, from + pair.source.length);
+    if (row >= rows.length) continue;
     tokens[at] = begin;
     tokens.set(pair.target, at + 1);
     targets.set(pair.target, at);
     targets[at + pair.target.length] = end;
   }
-  return { tokens, targets, shape: [batch, T], source, sourcePadding };
+  return { tokens, targets, shape: [batch, length] as const, source, sourcePadding };
 }

@@ -1,8 +1,8 @@
 import { tensor, type Tensor } from '@ashlar/tensor';
 import type { Batch } from '@ashlar/text';
 
-/** What a model is told of a batch beside its tokens: `padding` (bool), `segments` [B, T]; `source`, `sourcePadding` (bool) [B, S]. Those that the batch has. */
-export type LossInput = { readonly [Name in 'padding' | 'segments' | 'source' | 'sourcePadding']?: Tensor };
+/** What a model is told of a batch beside its tokens: `padding` (bool), `segments` [B, T]; `source`, `sourcePadding` (bool) [B, S]. Those that the batch has; with segments, positions restart in each document. */
+export type LossInput = { readonly [Name in 'padding' | 'segments' | 'source' | 'sourcePadding']?: Tensor } & { readonly positions?: 'restart' };
 
 /** A batch as tensors. */
 export interface BatchTensors {
@@ -20,6 +20,6 @@ export function batchTensors({ tokens, targets, weights, shape, ...others }: Bat
     [name, tensor(data, { shape: [B, data.length / B], ...(data instanceof Uint32Array ? { dtype: 'bool' } : {}) })]);
   return {
     tokens: tensor(tokens, { shape }), targets: shaped(targets), ...(weights ? { weights: shaped(weights) } : {}),
-    ...(input.length > 0 ? { input: Object.fromEntries(input) as LossInput } : {}),
+    ...(input.length > 0 ? { input: { ...Object.fromEntries(input), ...(others.segments ? { positions: 'restart' } : {}) } as LossInput } : {}),
   };
 }

@@ -4,6 +4,7 @@ import { wasm } from '@ashlar/wasm';
 import { webgpu } from '@ashlar/webgpu-node';
 import { build } from '@ashlar/models';
 import { adamW, cosine } from '@ashlar/optim';
+import { packedEvaluation } from '@ashlar/text';
 import { trainStep, type StepBatch } from './train-step.js';
 
 const model = (dropout = 0) => build({
@@ -47,6 +48,32 @@ describe('a training step', () => {
         expect(loss).toBeCloseTo(results[0]![0]!, 6);
         expect(norm).toBeCloseTo(results[0]![1]!, 6);
       }
+    }
+  });
+
+  test('documents that share rows are trained on as each in a row of its own, also in parts', async () => {
+    await using device = await wasm();
+    const documents = [[1, 4, 9, 2], [3, 7], [8, 8, 5, 0, 6, 1], [2, 10, 4], [7, 7, 7], [0, 1, 2]].map((tokens) => Uint32Array.from(tokens));
+    const packed = packedEvaluation({ documents, context: 6, batch: 4 }).batchAt(0);
+    const alone = (tokens: Uint32Array): StepBatch => ({ tokens: Int32Array.from(tokens.subarray(0, -1)), targets: Int32Array.from(tokens.subarray(1)), shape: [1, tokens.length - 1] });
+    const rows = (of: (document: Uint32Array) => number[]): Int32Array => Int32Array.from(documents.flatMap(of)), filler = (document: Uint32Array, token: number): number[] => Array<number>(7 - document.length).fill(token);
+    const padded: StepBatch = { tokens: rows((one) => [...one.subarray(0, -1), ...filler(one, 0)]), targets: rows((one) => [...one.subarray(1), ...filler(one, -1)]), shape: [6, 6] };
+    let sum = 0;
+    for (const document of documents) {
+      const step = trainStep({ model: model(), device, optimizer: optimizer() });
+      sum += (document.length - 1) * await step(alone(document)).loss.item();
+      step.release();
+    }
+    const results: number[][] = [];
+    for (const [batch, microBatches] of [[padded, 1], [packed, 1], [packed, 2]] as const) {
+      const step = trainStep({ model: model(), device, optimizer: optimizer(), microBatches }), { loss, gradNorm } = step(batch);
+      results.push([await loss.item(), await gradNorm.item(), await step(batch).loss.item()]);
+      step.release();
+    }
+    for (const [loss, gradNorm, next] of results) {
+      expect(loss).toBeCloseTo(sum / 15, 5);
+      expect(gradNorm).toBeCloseTo(results[0]![1]!, 4);
+      expect(next).toBeCloseTo(results[0]![2]!, 5);
     }
   });
 

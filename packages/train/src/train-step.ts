@@ -133,7 +133,7 @@ function lossAndGradients(model: TrainableModel, { tokens, targets, weights, inp
   }
   const split = (whole: Tensor): Tensor[] => whole.split(parts, 0);
   const [tokenParts, targetParts, weightParts] = [split(tokens), split(targets), weights && split(weights)];
-  const inputParts = Object.entries(input ?? {}).map(([name, whole]) => [name, split(whole)] as const);
+  const inputParts = Object.entries(input ?? {}).map(([name, whole]) => [name, typeof whole === 'string' ? Array<'restart'>(parts).fill(whole) : split(whole)] as const);
   const counts = targetParts.map((part, i) => where(part.ge(0), weightParts?.[i] ?? 1, 0).sum());
   const total = counts.reduce((sum, one) => sum.add(one)), divisor = where(total.gt(0), total, 1);
   let result: { loss: Tensor; pulled: readonly Tensor[] } | undefined;
