@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
 import { readSafetensorsFile } from '@ashlar/hub/node';
 import { Decoder, type Encoder, type EncoderDecoder } from '@ashlar/models';
-import { tokenizerFromJSON, type Tokenizer } from '@ashlar/text';
+import type { Tokenizer } from '@ashlar/text';
 import type { StoredTensor } from '@ashlar/train';
 import { resolveRunConfig, type RunConfig } from './config/run-config.js';
 import { exitCodes, Failure } from './failure.js';
 import { readJson, runFolder, type RunFolder } from './run-folder.js';
 import { buildModel } from './tasks/building.js';
+import { readTokenizer } from './tasks/tokenizers.js';
 
 /** A trained model with what belongs to it. */
 export interface LoadedRun {
@@ -32,7 +33,7 @@ export function loadRun(path: string): LoadedRun {
   if (!existsSync(path)) throw new Failure(exitCodes.data, `--run ${path}: there is no such folder`);
   const run = runFolder(path);
   const config = resolveRunConfig(readJson(run.config), run.config), { training, ...untrained } = config, model = buildModel(untrained);
-  return { run, config, model, context: model.maxLength ?? training?.context ?? defaultContext, tokenizer: tokenizerOf(run), notes: loadWeights(run, model) };
+  return { run, config, model, context: model.maxLength ?? training?.context ?? defaultContext, tokenizer: readTokenizer(run.tokenizer), notes: loadWeights(run, model) };
 }
 
 /** A run of a language model. @throws what `loadRun` throws, and a Failure with exit code 2 where it is another. */
@@ -63,13 +64,4 @@ function weightsOf(run: RunFolder): { tensors: ReadonlyMap<string, StoredTensor>
   const prefix = 'parameters.';
   const tensors = new Map([...checkpoint.tensors].filter(([name]) => name.startsWith(prefix)).map(([name, tensor]) => [name.slice(prefix.length), tensor]));
   return { tensors, notes: [...checkpoint.damaged.map(({ message }) => message), `the run is not finished: using its checkpoint of step ${checkpoint.facts.step}`], source: checkpoint.path };
-}
-
-function tokenizerOf(run: RunFolder): Tokenizer {
-  const json = readJson(run.tokenizer);
-  try {
-    return tokenizerFromJSON(json);
-  } catch (error) {
-    throw new Failure(exitCodes.data, `${run.tokenizer}: ${(error as Error).message}`, { cause: error });
-  }
 }

@@ -130,6 +130,13 @@ export function createProgram(streams: Streams, done: (exitCode: number) => void
     .option('--family <name>', 'hf: the family, such as llama; default: the first that has the model')
     .action(async (options) => done(await (await import('./commands/export.js')).exportCommand(options, streams)));
 
+  program.command('tokenizer').description('make a tokenizer')
+    .command('train').description('learn byte pairs from a text, for data.tokenizer of a config')
+    .requiredOption('--data <text>', 'a text file, or npm:NAME for the text of an installed package')
+    .requiredOption('--vocabulary <n>', 'how many tokens at most: 256 bytes, the pairs learned, and the one that ends a text', wholeNumber(257))
+    .requiredOption('--out <file>', 'the file to write, which is replaced where there is one')
+    .action(async (options) => done(await (await import('./commands/tokenizer.js')).trainTokenizerCommand(options, streams)));
+
   program.command('list').description('list the parts that a config can name')
     .argument('[family]', 'attention, positional, norm, residual or feed-forward; default: all')
     .option('--json', 'print one JSON array', false)

@@ -1,4 +1,5 @@
 import TinyQueue from 'tinyqueue';
+import { gpt2Words } from './gpt2-words.js';
 import { bytePairForm, byteCharacters } from './hugging-face-form.js';
 import { huggingFaceTokenizer } from './hugging-face-tokenizer.js';
 import type { Tokenizer } from './tokenizer.js';
@@ -13,9 +14,6 @@ export interface BytePairTrainingOptions {
   readonly minimumCount?: number;
 }
 
-/** Words as GPT-2 cuts them: no pair crosses their borders. ByteLevel of `tokenizer.json` cuts the same. */
-const words = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
-
 interface Candidate { readonly left: number; readonly right: number; readonly count: number }
 
 /**
@@ -24,7 +22,7 @@ interface Candidate { readonly left: number; readonly right: number; readonly co
  * 1508.07909; over bytes as Radford et al. 2019 (GPT-2).
  *
  * The result encodes any text; `huggingFaceForm` is its `tokenizer.json`. A word that is cut by the border of two `texts`
- * is counted as two.
+ * is counted as two: `cutAtWords` cuts elsewhere.
  * @throws {RangeError} where vocabularySize is less than 257.
  */
 export function trainBytePairs(texts: Iterable<string>, { vocabularySize, minimumCount = 2 }: BytePairTrainingOptions): Tokenizer {
@@ -43,7 +41,7 @@ export function trainBytePairs(texts: Iterable<string>, { vocabularySize, minimu
 
 function countWords(texts: Iterable<string>): Map<string, number> {
   const counts = new Map<string, number>();
-  for (const text of texts) for (const [word] of text.matchAll(words)) counts.set(word, (counts.get(word) ?? 0) + 1);
+  for (const text of texts) for (const [word] of text.matchAll(gpt2Words)) counts.set(word, (counts.get(word) ?? 0) + 1);
   return counts;
 }
 

@@ -2,8 +2,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { byteTokenizer, characterTokenizer, InvalidUtf8Error } from './index.js';
-import { findText, loadText, openCorpus, TextFileError } from './node.js';
+import { byteTokenizer, characterTokenizer, InvalidUtf8Error, trainBytePairs } from './index.js';
+import { findText, learnBytePairs, loadText, openCorpus, TextFileError } from './node.js';
 
 let folder: string;
 beforeAll(() => { folder = mkdtempSync(join(tmpdir(), 'ashlar-text-')); });
@@ -126,6 +126,20 @@ describe('openCorpus', () => {
     for (const one of [first, second, bytes, changed, repaired]) one.close();
     expect(() => repaired.tokens.read(0, new Int32Array(1))).toThrow('is closed');
     expect(readdirSync(cache).every((file) => file.endsWith('.tokens'))).toBe(true);
+  });
+
+  test('byte pairs: learned from a share of the text, encoded by parts as the whole is', () => {
+    const long = Array.from({ length: 90_000 }, (_, i) => `${'whale sea ship boat'.split(' ')[(i * i) % 4]}${i % 97}${i % 7 === 0 ? '\n' : ' '}é🍌`).join(' '), path = put('pairs.txt', long), cache = join(folder, 'cache-5');
+    using corpus = openCorpus(path, { tokenizer: { type: 'bytePairs', vocabularySize: 300, share: 0.25 }, cache });
+    const bytes = Buffer.from(long), tokenizer = trainBytePairs([bytes.subarray(0, Math.floor(bytes.length / 4)).toString().replace(/\ufffd$/, '')], { vocabularySize: 300 });
+    expect(bytes.length).toBeGreaterThan(1 << 20);
+    expect(corpus.tokenizer.toJSON()).toEqual(tokenizer.toJSON());
+    expect(allTokens(corpus)).toEqual([...tokenizer.encode(long)]);
+    using again = openCorpus(path, { tokenizer: { type: 'bytePairs', vocabularySize: 300, share: 0.25 }, cache });
+    using other = openCorpus(path, { tokenizer: { type: 'bytePairs', vocabularySize: 301, share: 0.25 }, cache });
+    expect([again.cached, other.cached]).toEqual([true, false]);
+    expect(again.tokenizer.toJSON()).toEqual(tokenizer.toJSON());
+    expect(learnBytePairs(path, { vocabularySize: 300 }).toJSON()).toEqual(trainBytePairs([long], { vocabularySize: 300 }).toJSON());
   });
 
   test('a given tokenizer that lacks a character names its place, and leaves no file', () => {

@@ -7,6 +7,7 @@ export { parseLlama2cTokenizer } from './llama2c-tokenizer.js';
 export { huggingFaceTokenizer, type HuggingFaceTokenizerFiles } from './hugging-face-tokenizer.js';
 export { huggingFaceForm, type HuggingFaceForm } from './hugging-face-form.js';
 export { endOfText, trainBytePairs, type BytePairTrainingOptions } from './byte-pair-training.js';
+export { cutAtWords } from './gpt2-words.js';
 export { tokenizerFromJSON } from './tokenizer-json.js';
 export { InvalidUtf8Error, Utf8Scanner } from './utf8.js';
 export { sliceTokens, split, tokenArray, tokenSource, type SplitOptions, type TokenSource, type Tokens } from './token-source.js';

@@ -56,7 +56,7 @@ export async function evaluateCommand(options: EvaluateCommandOptions, { stdout,
 
 /** What was held out of the data of a run. */
 async function examplesToMeasure({ training: { from: _, ...training }, ...config }: ResolvedConfig, run: ReturnType<typeof loadRun>['run']): Promise<Measured> {
-  const materials = await prepareMaterials({ ...config, training });
+  const materials = await prepareMaterials({ ...config, training }, run);
   return { ...materials, part: 'held out', notes: loadWeights(run, materials.model) };
 }
 

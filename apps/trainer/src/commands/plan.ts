@@ -8,7 +8,7 @@ import { chooseDevice, deviceLine, parseDeviceName } from '../device-choice.js';
 import { exitCodes, Failure } from '../failure.js';
 import { formatCount, formatDuration, formatLarge, plural } from '../progress/format.js';
 import type { Streams } from '../streams.js';
-import { openText } from '../tasks/language-model.js';
+import { textOf } from '../tasks/language-model.js';
 import { prepareMaterials } from '../tasks/prepare.js';
 
 export interface PlanCommandOptions {
@@ -71,7 +71,7 @@ async function wholeModel(config: ResolvedConfig, path: string): Promise<ModelCo
   if (config.task === 'languageModel' && config.model.vocabulary !== undefined) return config.model as ModelConfigInput;
   if (config.data.source === undefined) throw new Failure(exitCodes.usage, `${path} has neither model.vocabulary nor data.source, from which it would follow; give one of them`);
   if (config.task === 'languageModel') {
-    using corpus = openText(config.data.source, config.data.tokenizer);
+    using corpus = textOf(config.data);
     return { ...config.model, vocabulary: corpus.tokenizer.vocabularySize } as ModelConfigInput;
   }
   using materials = await prepareMaterials(config);

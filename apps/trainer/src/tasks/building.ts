@@ -1,7 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { readSafetensorsFile } from '@ashlar/hub/node';
 import { build, CombinationError, ConfigError, type Decoder, type Encoder, type EncoderDecoder } from '@ashlar/models';
-import { byteTokenizer, characterTokenizer, symbolsOf, symbolTokenizer, type Tokenizer } from '@ashlar/text';
 import { pluginParts } from '../config/plugins.js';
 import type { ResolvedConfig } from '../config/resolve.js';
 import type { RunConfig } from '../config/run-config.js';
@@ -53,13 +52,4 @@ export function vocabularyFor({ model, data }: ResolvedConfig, tokens: number): 
   const { vocabulary = tokens } = model;
   if (vocabulary < tokens) throw new Failure(exitCodes.usage, `model.vocabulary must be at least ${tokens}, the number of tokens of ${data.source}, got ${vocabulary}; leave it out to have it follow from the text`);
   return vocabulary;
-}
-
-/** A tokenizer whose vocabulary is that of the texts. */
-export function tokenizerOf(type: 'character' | 'byte' | 'symbol', texts: Iterable<string>): Tokenizer {
-  if (type === 'byte') return byteTokenizer();
-  if (type === 'symbol') return symbolTokenizer(symbolsOf(texts));
-  const codePoints = new Set<number>();
-  for (const text of texts) for (const character of text) codePoints.add(character.codePointAt(0)!);
-  return characterTokenizer(codePoints);
 }

@@ -6,9 +6,10 @@ import type { ResolvedConfig } from '../config/resolve.js';
 import { dividedByGroup, fieldsOf, readRecords } from '../data/records.js';
 import { exitCodes, Failure } from '../failure.js';
 import { formatCount } from '../progress/format.js';
-import { buildModel, checkedHash, tokenizerOf, vocabularyFor } from './building.js';
+import { buildModel, checkedHash, vocabularyFor } from './building.js';
 import type { Materials, Measures } from './materials.js';
 import { naiveBayes } from './naive-bayes.js';
+import { tokenizerOf } from './tokenizers.js';
 
 type Labelled = ClassifiedText & { readonly text: string };
 
@@ -19,14 +20,15 @@ const longestGram = 4;
 export async function classificationMaterials(config: ResolvedConfig): Promise<Materials> {
   const { data, training } = config, records = await readRecords(data.source!);
   checkedHash(config, records);
-  const examples = fieldsOf(records, ['text', 'label'], data.fields), tokenizer = tokenizerOf(data.tokenizer, examples.map(({ text }) => text));
+  const examples = fieldsOf(records, ['text', 'label'], data.fields), sides = dividedByGroup(records.name, examples, data.validation), textsOf = (side: typeof examples): string[] => side.map(({ text }) => text);
+  const tokenizer = tokenizerOf(data.tokenizer, textsOf(examples), textsOf(sides.train));
   const labels = data.labels ?? [...new Set(examples.map(({ label }) => label))].sort(), numbers = new Map(labels.map((label, number) => [label, number]));
   const tokensOf = ({ text, label }: { text: string; label: string }): Labelled => {
     const number = numbers.get(label);
     if (number === undefined) throw new Failure(exitCodes.data, `${records.name}: there is the label ${JSON.stringify(label)}, which is not among data.labels (${labels.join(', ')})`);
     return { text, tokens: tokenizer.encode(text), label: number };
   };
-  const parts = dividedByGroup(records.name, examples, data.validation), [train, validation] = [parts.train.map(tokensOf), parts.validation.map(tokensOf)];
+  const [train, validation] = [sides.train.map(tokensOf), sides.validation.map(tokensOf)];
   const head = config.model.modelType === 'encoder' ? config.model.head : undefined;
   if (head?.type !== 'classes') throw new Error('classification needs a head of classes');
   if (head.classes !== undefined && head.classes !== labels.length) throw new Failure(exitCodes.usage, `model.head.classes must be ${labels.length}, the number of labels, got ${head.classes}; leave it out to have it follow from the data`);

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Decoder } from '@ashlar/models';
 import { batches, evaluationBatches, split, UnknownCharacterError, type TokenSource, type Tokenizer } from '@ashlar/text';
-import { openCorpus, type Corpus } from '@ashlar/text/node';
+import { openCorpus, type Corpus, type OpenCorpusOptions } from '@ashlar/text/node';
 import { cacheFolder } from '@ashlar/webgpu-node';
 import { predictedCharacters } from '../characters.js';
 import type { ResolvedConfig } from '../config/resolve.js';
@@ -10,13 +10,13 @@ import { exitCodes, Failure } from '../failure.js';
 import { countingBaselines } from '../report/baselines.js';
 import { buildModel, checkedHash, vocabularyFor } from './building.js';
 import type { Materials, Measures } from './materials.js';
+import { readTokenizer } from './tokenizers.js';
 
 /** Where packages of texts are looked up: beside the program, and from the current folder. */
-const lookUpFrom = [new URL(import.meta.url), join(process.cwd(), 'package.json')];
+export const lookUpFrom = [new URL(import.meta.url), join(process.cwd(), 'package.json')];
 
-/** Opens a text with a tokenizer. Throws what `openCorpus` throws, and a Failure with exit code 5 where there can be no cache. */
-export function openText(source: string, tokenizer: 'character' | 'byte' | 'symbol' | Tokenizer): Corpus {
-  if (tokenizer === 'symbol') throw new Failure(exitCodes.usage, 'data.tokenizer: symbol is for examples; a text takes character or byte');
+/** Opens a text. Throws what `openCorpus` throws, and a Failure with exit code 5 where there can be no cache. */
+export function openText(source: string, tokenizer: OpenCorpusOptions['tokenizer']): Corpus {
   const cache = join(cacheFolder(), 'tokens');
   try {
     mkdirSync(cache, { recursive: true });
@@ -26,9 +26,15 @@ export function openText(source: string, tokenizer: 'character' | 'byte' | 'symb
   return openCorpus(source, { tokenizer, cache, from: lookUpFrom });
 }
 
+/** The text of a config as tokens. Byte pairs are learned from the part that is trained on. */
+export function textOf({ source, tokenizer, validation }: ResolvedConfig['data']): Corpus {
+  if (tokenizer === 'symbol') throw new Failure(exitCodes.usage, 'data.tokenizer: symbol is for examples; a text takes character, byte, bytePairs or a file');
+  return openText(source!, typeof tokenizer === 'string' ? tokenizer : tokenizer.type === 'file' ? readTokenizer(tokenizer.path) : { ...tokenizer, share: 1 - validation });
+}
+
 /** A text, whose next tokens are learned. */
 export function languageModelMaterials(config: ResolvedConfig): Materials {
-  const { data, training, sample } = config, corpus = openText(data.source!, data.tokenizer);
+  const { data, training, sample } = config, corpus = textOf(data);
   try {
     checkedHash(config, corpus);
     const { tokenizer } = corpus, vocabulary = vocabularyFor(config, tokenizer.vocabularySize);

@@ -2,9 +2,10 @@ import type { Encoder } from '@ashlar/models';
 import { batches, evaluationBatches, maskedBatches, maskedEvaluation, tokenArray, type TokenSource, type Tokenizer } from '@ashlar/text';
 import type { ResolvedConfig } from '../config/resolve.js';
 import { dividedByGroup, fieldsOf, holdsRecords, readRecords } from '../data/records.js';
-import { buildModel, checkedHash, tokenizerOf, vocabularyFor } from './building.js';
-import { divided, openText } from './language-model.js';
+import { buildModel, checkedHash, vocabularyFor } from './building.js';
+import { divided, textOf } from './language-model.js';
 import type { Materials } from './materials.js';
+import { tokenizerOf } from './tokenizers.js';
 
 /** Text in two parts, as tokens. */
 interface MaskedText extends Disposable { readonly name: string; readonly hash: string; readonly tokenizer: Tokenizer; readonly train: TokenSource; readonly validation: TokenSource }
@@ -33,14 +34,14 @@ export async function maskedLanguageModelMaterials(config: ResolvedConfig): Prom
 }
 
 function wholeText({ data }: ResolvedConfig): MaskedText {
-  const corpus = openText(data.source!, data.tokenizer);
+  const corpus = textOf(data);
   return { ...divided(corpus, data.validation), name: corpus.name, hash: corpus.hash, tokenizer: corpus.tokenizer, [Symbol.dispose]: () => corpus.close() };
 }
 
 /** The texts of examples, a line each: those that a classifier of the same data would be trained on, and those held out from it. */
 async function textsOfRecords({ data }: ResolvedConfig): Promise<MaskedText> {
   const records = await readRecords(data.source!), examples = fieldsOf(records, ['text'], data.fields), parts = dividedByGroup(records.name, examples, data.validation);
-  const tokenizer = tokenizerOf(data.tokenizer, [...examples.map(({ text }) => text), '\n']);
-  const tokensOf = (side: typeof examples): TokenSource => tokenArray(tokenizer.encode(side.map(({ text }) => `${text}\n`).join('')));
-  return { name: records.name, hash: records.hash, tokenizer, train: tokensOf(parts.train), validation: tokensOf(parts.validation), [Symbol.dispose]() {} };
+  const textOfSide = (side: typeof examples): string => side.map(({ text }) => `${text}\n`).join(''), train = textOfSide(parts.train), validation = textOfSide(parts.validation);
+  const tokenizer = tokenizerOf(data.tokenizer, [train, validation], [train]), tokensOf = (text: string): TokenSource => tokenArray(tokenizer.encode(text));
+  return { name: records.name, hash: records.hash, tokenizer, train: tokensOf(train), validation: tokensOf(validation), [Symbol.dispose]() {} };
 }

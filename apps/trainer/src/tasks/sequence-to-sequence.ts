@@ -7,8 +7,9 @@ import type { ResolvedConfig } from '../config/resolve.js';
 import { dividedByGroup, fieldsOf, readRecords } from '../data/records.js';
 import { exitCodes, Failure } from '../failure.js';
 import { formatCount } from '../progress/format.js';
-import { buildModel, checkedHash, tokenizerOf, vocabularyFor } from './building.js';
+import { buildModel, checkedHash, vocabularyFor } from './building.js';
 import type { Materials, Measures } from './materials.js';
+import { tokenizerOf } from './tokenizers.js';
 
 type Pair = TokenPair & { readonly written: string };
 
@@ -22,9 +23,10 @@ export async function sequenceToSequenceMaterials(config: ResolvedConfig): Promi
   const { data, training } = config, records = await readRecords(data.source!), { batch, context, seed } = training, sourceContext = training.sourceContext!;
   checkedHash(config, records);
   const examples = fieldsOf(records, ['source', 'target'], data.fields);
-  const tokenizer = tokenizerOf(data.tokenizer, examples.map(({ source }) => source)), targetTokenizer = tokenizerOf(data.targetTokenizer!, examples.map(({ target }) => target));
+  const parts = dividedByGroup(records.name, examples, data.validation), textsOf = (side: typeof examples, key: 'source' | 'target'): string[] => side.map((example) => example[key]);
+  const tokenizer = tokenizerOf(data.tokenizer, textsOf(examples, 'source'), textsOf(parts.train, 'source')), targetTokenizer = tokenizerOf(data.targetTokenizer!, textsOf(examples, 'target'), textsOf(parts.train, 'target'));
   const pairsOf = (side: typeof examples): Pair[] => side.map(({ source, target }) => ({ written: source, source: tokenizer.encode(source), target: targetTokenizer.encode(target) }));
-  const parts = dividedByGroup(records.name, examples, data.validation), [train, validation] = [pairsOf(parts.train), pairsOf(parts.validation)];
+  const [train, validation] = [pairsOf(parts.train), pairsOf(parts.validation)];
   const begin = targetTokenizer.vocabularySize, end = begin + 1, vocabulary = vocabularyFor(config, end + 1);
   if (config.model.modelType !== 'encoderDecoder') throw new Error('sequenceToSequence needs an encoderDecoder');
   const { sourceVocabulary = tokenizer.vocabularySize } = config.model;

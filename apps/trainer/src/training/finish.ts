@@ -11,6 +11,7 @@ import { summarizePlan } from '../report/plan-summary.js';
 import { reportPage } from '../report/report.js';
 import { writeText, type RunFolder } from '../run-folder.js';
 import type { Materials } from '../tasks/materials.js';
+import { tokenizerName } from '../tasks/tokenizers.js';
 
 export interface FinishOptions {
   readonly materials: Materials;
@@ -34,7 +35,7 @@ export async function finishRun({ materials, device, step, run, write }: FinishO
   writeText(run.report, reportPage({
     name: config.name, date: new Date(), rows, measures, ...(sample ? { sample } : {}),
     baselines: materials.baselines(),
-    data: [['data', source], ['tokenizer', config.data.tokenizer], ...amounts.map(([name, count]) => [name, formatCount(count)] as const)],
+    data: [['data', source], ['tokenizer', tokenizerName(config.data.tokenizer)], ...amounts.map(([name, count]) => [name, formatCount(count)] as const)],
     training: config.training,
     parameters: [...model.namedParameters()].map(([name, { shape, size }]) => ({ name, shape, size })),
     ...(step.plan === undefined ? {} : { plan: summarizePlan(step.plan) }),

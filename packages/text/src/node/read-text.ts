@@ -24,6 +24,18 @@ export function* readChunks({ files }: TextFiles): Generator<Uint8Array> {
   }
 }
 
+/** A text as strings, a chunk at a time; the first `bytes` of it alone, where they are given (a character that they cut is left out). */
+export function* readStrings(text: TextFiles, bytes = Infinity): Generator<string> {
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  let left = bytes;
+  for (const chunk of readChunks(text)) {
+    yield decoder.decode(chunk.length > left ? chunk.subarray(0, left) : chunk, { stream: true });
+    left -= chunk.length;
+    if (left <= 0) return;
+  }
+  yield decoder.decode();
+}
+
 /** Checks that every file of a text is UTF-8, and says which code points occur and how many there are. Throws `InvalidUtf8Error`. */
 export function scanText(text: TextFiles): { codePoints: ReadonlySet<number>; characters: number } {
   const codePoints = new Set<number>();
@@ -50,11 +62,7 @@ export interface LoadedText extends TextFiles { readonly text: string }
 export function loadText(spec: string, options: FindTextOptions = {}): LoadedText {
   const found = findText(spec, options);
   scanText(found);
-  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-  const parts: string[] = [];
-  for (const chunk of readChunks(found)) parts.push(decoder.decode(chunk, { stream: true }));
-  parts.push(decoder.decode());
-  return { ...found, text: parts.join('') };
+  return { ...found, text: [...readStrings(found)].join('') };
 }
 
 function* readFile(file: string): Generator<Uint8Array> {
