@@ -31,7 +31,10 @@ describe('a text that cannot be trained on', () => {
     writeFileSync(ground.at('empty.txt'), '');
     return refused(train('--data', 'empty.txt'), 3, 'empty.txt: the text is empty');
   });
-  test('is a folder', () => refused(train('--data', '.'), 3, 'is a folder; give a text file in it'));
+  test('is a folder without texts', () => {
+    mkdirSync(ground.at('bare'));
+    return refused(train('--data', 'bare'), 3, 'is a folder without .txt files');
+  });
   test('is shorter than the context', () => {
     writeFileSync(ground.at('short.txt'), 'the sea!');
     return refused(train('--data', 'short.txt', '--set', 'data.validation=0.3'), 3, 'a context of 8 needs a text of at least 9 tokens, got 5');

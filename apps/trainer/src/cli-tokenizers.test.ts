@@ -1,4 +1,5 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
 import { huggingFaceForm, tokenizerFromJSON, trainBytePairs, type Tokenizer } from '@ashlar/text';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ashlar, launch, playground, rowsOf, type Playground } from '../test/ashlar-process.js';
@@ -59,20 +60,23 @@ describe('training with a tokenizer of byte pairs', () => {
     expect(gone).toMatchObject({ code: 3, stderr: expect.stringContaining(`${file}: there is no such file`) });
   });
 
-  test('learned from the part of the text that is trained on', async () => {
-    expect(await ashlar([...train('learned', { type: 'bytePairs', vocabularySize: 300 }), '--set', 'training.steps=6', '--set', 'data.validation=0.5'])).toMatchObject({ code: 0 });
-    const text = book();
+  test('learned from the part of the text that is trained on, here a folder', async () => {
+    mkdirSync(ground.at('books'));
+    writeFileSync(ground.at('books', '1.txt.gz'), gzipSync(book()));
+    writeFileSync(ground.at('books', '2.txt'), 'The whale ate the boat.\n');
+    expect(await ashlar([...train('learned', { type: 'bytePairs', vocabularySize: 300 }), '--set', 'training.steps=6', '--set', 'data.validation=0.5', '--data', ground.at('books')])).toMatchObject({ code: 0 });
+    const text = `${book()}\nThe whale ate the boat.\n`;
     expect(read('learned', 'tokenizer.json').toJSON()).toEqual(trainBytePairs([text.slice(0, Math.floor(text.length / 2))], { vocabularySize: 300 }).toJSON());
     expect(readFileSync(ground.at('learned', 'report.html'), 'utf8')).toContain('bytePairs, at most 300');
   });
 
   test('of examples too, and a tokenizer.json of Hugging Face', async () => {
     const words = Array.from({ length: 60 }, (_, i) => ({ text: `${'ab'.repeat(1 + (i % 5))} ${i}`, label: i % 2 === 0 ? 'even' : 'odd' }));
-    writeFileSync(ground.at('words.jsonl'), words.map((one) => JSON.stringify(one)).join('\n'));
+    writeFileSync(ground.at('words.jsonl.gz'), gzipSync(words.map((one) => JSON.stringify(one)).join('\n')));
     writeFileSync(ground.at('hf.json'), JSON.stringify(huggingFaceForm(trainBytePairs(['abababab'], { vocabularySize: 258 })).tokenizer));
     const { model, training } = JSON.parse(readFileSync(ground.config, 'utf8')) as { model: object; training: object };
     const config = (name: string, tokenizer: object): string[] => {
-      writeFileSync(ground.at(`${name}.json`), JSON.stringify({ model: { ...model, modelType: 'encoder', head: { type: 'classes', pooling: 'first' } }, data: { source: 'words.jsonl', tokenizer }, training: { ...training, steps: 6 } }));
+      writeFileSync(ground.at(`${name}.json`), JSON.stringify({ model: { ...model, modelType: 'encoder', head: { type: 'classes', pooling: 'first' } }, data: { source: 'words.jsonl.gz', tokenizer }, training: { ...training, steps: 6 } }));
       return ['train', '--config', ground.at(`${name}.json`), '--device', 'wasm', '--json', '--out', ground.at(`${name}-run`)];
     };
     const [learned, file] = await Promise.all([ashlar(config('classes', { type: 'bytePairs', vocabularySize: 270 })), ashlar(config('classes-file', { type: 'file', path: 'hf.json' }))]);

@@ -41,7 +41,7 @@ export function createProgram(streams: Streams, done: (exitCode: number) => void
 
   program.command('train').description('train a model as a config describes it')
     .option('--config <file>', 'JSON or YAML; its schema is apps/trainer/schema/config.schema.json')
-    .option('--data <text>', 'a text file, or npm:NAME for the text of an installed package; goes before data.source')
+    .option('--data <text>', 'a text file, a folder of .txt files, or npm:NAME for the text of an installed package; goes before data.source')
     .option('--set <key=value>', 'set a key of the config, such as training.steps=100; may be repeated', collect, [])
     .addOption(device())
     .option('--seed <n>', 'goes before training.seed', wholeNumber(0))
@@ -108,7 +108,7 @@ export function createProgram(streams: Streams, done: (exitCode: number) => void
 
   program.command('eval').description('measure the loss of a trained model over the whole held-out text, or over another text')
     .requiredOption('--run <dir>', 'the folder of a run')
-    .option('--data <text>', 'another text: a file or npm:NAME')
+    .option('--data <text>', 'another text: a file, a folder or npm:NAME')
     .addOption(device())
     .option('--json', 'print one JSON object', false)
     .action(async (options) => done(await (await import('./commands/evaluate.js')).evaluateCommand(options, streams)));
@@ -132,7 +132,7 @@ export function createProgram(streams: Streams, done: (exitCode: number) => void
 
   program.command('tokenizer').description('make a tokenizer')
     .command('train').description('learn byte pairs from a text, for data.tokenizer of a config')
-    .requiredOption('--data <text>', 'a text file, or npm:NAME for the text of an installed package')
+    .requiredOption('--data <text>', 'a text file, a folder of .txt files, or npm:NAME for the text of an installed package')
     .requiredOption('--vocabulary <n>', 'how many tokens at most: 256 bytes, the pairs learned, and the one that ends a text', wholeNumber(257))
     .requiredOption('--out <file>', 'the file to write, which is replaced where there is one')
     .action(async (options) => done(await (await import('./commands/tokenizer.js')).trainTokenizerCommand(options, streams)));

@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { byteTokenizer, characterTokenizer, InvalidUtf8Error, trainBytePairs } from './index.js';
 import { findText, learnBytePairs, loadText, openCorpus, TextFileError } from './node.js';
@@ -35,7 +37,9 @@ describe('loadText', () => {
 
   test('says what is wrong with a path', () => {
     expect(() => loadText(join(folder, 'absent.txt'))).toThrow(/absent\.txt: there is no such file/);
-    expect(() => loadText(folder)).toThrow('is a folder');
+    mkdirSync(join(folder, 'bare', 'inner.txt'), { recursive: true });
+    expect(() => loadText(join(folder, 'bare', 'inner.txt'))).toThrow('is a folder without .txt files');
+    expect(() => loadText(join(folder, 'bare'))).toThrow('inner.txt: is a folder; give a text file in it');
     expect(() => loadText(put('empty.txt', ''))).toThrow('the text is empty');
     expect(() => loadText(join(folder, 'absent.txt'))).toThrow(TextFileError);
   });
@@ -44,6 +48,44 @@ describe('loadText', () => {
     const path = put('latin1.txt', Uint8Array.of(0x61, 0x62, 0xe9, 0x63));
     expect(() => loadText(path)).toThrow(InvalidUtf8Error);
     expect(() => loadText(path)).toThrow(`${path}: invalid UTF-8 at byte 2: byte 0x63`);
+  });
+});
+
+describe('folders and gzip', () => {
+  test('the texts of a folder come in natural order, a blank line between them; other files and folders do not', () => {
+    put('many/part_10.txt', 'ten');
+    put('many/part_9.txt', 'nine\n');
+    put('many/part_11.txt.gz', gzipSync('eleven'));
+    put('many/notes.md', 'no');
+    put('many/more/part_1.txt', 'no');
+    const { text, files } = loadText(join(folder, 'many'));
+    expect(text).toBe('nine\n\nten\n\neleven');
+    expect(files).toHaveLength(3);
+    using corpus = openCorpus(join(folder, 'many'), { tokenizer: 'character', cache: join(folder, 'cache-6') });
+    expect(corpus.tokenizer.decode(allTokens(corpus))).toBe(text);
+    expect(corpus.hash).toBe(createHash('sha256').update(text).digest('hex'));
+  });
+
+  test('a gzip file is the text in it, also where it has several members and is longer than a chunk', () => {
+    const text = `${'é🍌 whale\n'.repeat(90_000)}end`, bytes = Buffer.from(text), half = Math.floor(bytes.length / 2) + 1;
+    expect(bytes.length).toBeGreaterThan(1 << 20);
+    const packed = put('packed.txt.gz', Buffer.concat([gzipSync(bytes.subarray(0, half)), gzipSync(bytes.subarray(half))]));
+    expect(loadText(packed).text === text).toBe(true);
+    using corpus = openCorpus(packed, { tokenizer: 'byte', cache: join(folder, 'cache-6') });
+    using plain = openCorpus(put('plain-of-packed.txt', text), { tokenizer: 'byte', cache: join(folder, 'cache-6') });
+    expect([corpus.hash, corpus.tokens.length, plain.cached]).toEqual([plain.hash, bytes.length, true]);
+  });
+
+  test('damaged and empty gzip files are refused', () => {
+    const whole = gzipSync('whale sea ship'), flipped = Uint8Array.from(whole);
+    flipped[whole.length - 8]! ^= 1;
+    const opened = (name: string, bytes: Uint8Array) => () => openCorpus(put(name, bytes), { tokenizer: 'byte', cache: join(folder, 'cache-7') });
+    expect(opened('cut.txt.gz', whole.subarray(0, 20))).toThrow(/cut\.txt\.gz: cannot be unpacked as gzip: unexpected end of file/);
+    expect(opened('flipped.txt.gz', flipped)).toThrow('incorrect data check');
+    expect(opened('plain.txt.gz', Buffer.from('whale'))).toThrow('incorrect header check');
+    expect(opened('plain.txt.gz', Buffer.from('whale'))).toThrow(TextFileError);
+    expect(opened('empty.txt.gz', gzipSync(''))).toThrow('the text is empty');
+    expect(opened('latin.txt.gz', gzipSync(Uint8Array.of(0x61, 0xff)))).toThrow('latin.txt.gz: invalid UTF-8 at byte 1');
   });
 });
 

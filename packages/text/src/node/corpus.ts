@@ -10,7 +10,7 @@ import { tokenizerFromJSON } from '../tokenizer-json.js';
 import { UnknownCharacterError, type Tokenizer, type TokenizerJSON } from '../tokenizer.js';
 import { readChunks, readStrings, scanText } from './read-text.js';
 import { replaceFile } from './replace-file.js';
-import { findText, type FindTextOptions, type TextFiles } from './text-files.js';
+import { emptyText, findText, type FindTextOptions, type TextFiles } from './text-files.js';
 import { openTokenFile, tokenFileChunks, tokenWidth } from './token-file.js';
 
 /** Byte pairs that are learned from a text: see `trainBytePairs`. */
@@ -46,7 +46,7 @@ export interface Corpus extends Disposable, TextFiles {
  * Opens a text (see `findText`) as a stream of tokens. The first time, the tokens are written to a file in `cache`, named
  * by what the text and the tokenizer are; from then on windows are read from it by position. Memory stays flat however
  * long the text is, both times, save that tokenizers of pieces are given it whole the first time, where they are not byte
- * pairs within GPT-2's words.
+ * pairs within GPT-2's words, and that a gzip file is unpacked whole.
  *
  * @throws TextFileError, InvalidUtf8Error, UnknownCharacterError (a given tokenizer lacks a character), FileWriteError.
  */
@@ -54,6 +54,7 @@ export function openCorpus(spec: string, options: OpenCorpusOptions): Corpus {
   const { tokenizer: wanted, cache } = options;
   const found = findText(spec, options);
   const { hash, bytes } = measured(found);
+  if (bytes === 0) throw emptyText(spec);
   const key = createHash('sha256').update(JSON.stringify([1, hash, isTokenizer(wanted) ? wanted.toJSON() : wanted])).digest('hex');
   const tokenFile = join(cache, `${key.slice(0, 32)}.tokens`);
 

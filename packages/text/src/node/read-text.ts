@@ -1,6 +1,7 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
 import { Utf8Scanner } from '../utf8.js';
-import { findText, type FindTextOptions, type TextFiles } from './text-files.js';
+import { emptyText, findText, TextFileError, type FindTextOptions, type TextFiles } from './text-files.js';
 
 const chunkBytes = 1 << 20;
 const newline = 0x0a;
@@ -62,10 +63,13 @@ export interface LoadedText extends TextFiles { readonly text: string }
 export function loadText(spec: string, options: FindTextOptions = {}): LoadedText {
   const found = findText(spec, options);
   scanText(found);
-  return { ...found, text: [...readStrings(found)].join('') };
+  const text = [...readStrings(found)].join('');
+  if (text === '') throw emptyText(spec);
+  return { ...found, text };
 }
 
 function* readFile(file: string): Generator<Uint8Array> {
+  if (file.endsWith('.gz')) return yield* unpacked(file);
   const buffer = new Uint8Array(chunkBytes);
   const descriptor = openSync(file, 'r');
   try {
@@ -73,4 +77,16 @@ function* readFile(file: string): Generator<Uint8Array> {
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** The bytes of a gzip file, which is unpacked whole: nothing in Node unpacks a part at once. */
+function* unpacked(file: string): Generator<Uint8Array> {
+  let bytes: Uint8Array;
+  try {
+    bytes = gunzipSync(readFileSync(file));
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new TextFileError(code === 'ERR_BUFFER_TOO_LARGE' ? `${file}: is too large to be unpacked at once; unpack it, or divide it into several files` : `${file}: cannot be unpacked as gzip: ${message}`, { cause: error });
+  }
+  for (let start = 0; start < bytes.length; start += chunkBytes) yield bytes.subarray(start, start + chunkBytes);
 }

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, type Stats } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -8,12 +8,14 @@ export class TextFileError extends Error {
   override readonly name = 'TextFileError';
 }
 
+export const emptyText = (spec: string): TextFileError => new TextFileError(`${spec}: the text is empty; give a file with text in it`);
+
 /** The files that a text consists of, in reading order. */
 export interface TextFiles {
   /** What was asked for: the path or the `npm:` name. */
   readonly name: string;
   readonly files: readonly string[];
-  /** Their sizes together. */
+  /** Their sizes on disk together. */
   readonly bytes: number;
 }
 
@@ -25,32 +27,48 @@ export interface FindTextOptions {
 /**
  * Finds the files of a text.
  * - `some/file.txt`: that file.
- * - `npm:NAME/some/file.txt`: that file of an installed npm package.
+ * - `some/folder`: the `.txt` and `.txt.gz` files in it, in natural order of their names (2 before 10).
+ * - `npm:NAME/some/path`: that file or folder of an installed npm package.
  * - `npm:NAME`: the texts in the package's `data` folder (or, without one, the package's own folder), in the order of its
  *   `data/file_list.json` where it has one, else in natural order of their names.
+ *
+ * A file whose name ends in `.gz` is unpacked as it is read.
  *
  * @throws TextFileError where something is missing, empty or no file.
  */
 export function findText(spec: string, options: FindTextOptions = {}): TextFiles {
-  const files = spec.startsWith('npm:') ? packageFiles(spec, options.from ?? [join(process.cwd(), 'package.json')]) : [resolve(spec)];
+  const files = spec.startsWith('npm:') ? packageFiles(spec, options.from ?? [join(process.cwd(), 'package.json')]) : filesAt(resolve(spec));
   let bytes = 0;
   for (const file of files) bytes += fileSize(file);
-  if (bytes === 0) throw new TextFileError(`${spec}: the text is empty; give a file with text in it`);
+  if (bytes === 0) throw emptyText(spec);
   return { name: spec, files, bytes };
 }
 
 function fileSize(file: string): number {
-  let found;
-  try {
-    found = statSync(file);
-  } catch (error) {
-    const { code } = error as { code?: string };
-    throw new TextFileError(code === 'ENOENT' || code === 'ENOTDIR' ? `${file}: there is no such file` : `${file}: ${(error as Error).message}`);
-  }
+  const found = statOf(file);
   if (found.isDirectory()) throw new TextFileError(`${file}: is a folder; give a text file in it`);
   if (!found.isFile()) throw new TextFileError(`${file}: is not a regular file`);
   return found.size;
 }
+
+function statOf(path: string): Stats {
+  try {
+    return statSync(path);
+  } catch (error) {
+    const { code } = error as { code?: string };
+    throw new TextFileError(code === 'ENOENT' || code === 'ENOTDIR' ? `${path}: there is no such file` : `${path}: ${(error as Error).message}`);
+  }
+}
+
+/** The path itself, or the texts in it where it is a folder. */
+function filesAt(path: string): string[] {
+  if (!statOf(path).isDirectory()) return [path];
+  const texts = textsIn(path);
+  if (texts.length === 0) throw new TextFileError(`${path}: is a folder without .txt files; give one that has some, or a text file`);
+  return texts;
+}
+
+const textsIn = (folder: string): string[] => readdirSync(folder).filter((file) => /\.txt(\.gz)?$/.test(file)).sort(naturalOrder).map((file) => join(folder, file));
 
 const specPattern = /^npm:((?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*)(?:\/(.+))?$/;
 
@@ -62,17 +80,17 @@ function packageFiles(spec: string, from: readonly (string | URL)[]): string[] {
   if (inside !== undefined) {
     const file = resolve(folder, inside);
     if (!file.startsWith(folder)) throw new TextFileError(`${spec}: ${inside} lies outside the package`);
-    return [file];
+    return filesAt(file);
   }
   const data = join(folder, 'data');
   const place = existsSync(data) ? data : folder;
   const list = join(place, 'file_list.json');
   if (existsSync(list)) return listedFiles(spec, list, place);
-  const texts = readdirSync(place).filter((file) => file.endsWith('.txt')).sort(naturalOrder);
+  const texts = textsIn(place);
   if (texts.length === 0) {
     throw new TextFileError(`${spec}: the package has no .txt files in ${place}; name one of its files: npm:${name}/path/of/file`);
   }
-  return texts.map((file) => join(place, file));
+  return texts;
 }
 
 function packageFolder(name: string, from: readonly (string | URL)[]): string | undefined {
