@@ -44,7 +44,7 @@ export async function runBenchmarks(words: readonly string[], options: BenchOpti
   progress.clear();
   const reports = bySuite(results, options, machine);
   process.stdout.write(options.json ? `${JSON.stringify(reports, null, 2)}\n` : reports.map(renderReport).join('\n'));
-  if (options.save !== undefined) for (const report of reports) storeResult(resultFile(report.suite, report.kind, machine, options.save === true ? undefined : options.save), report);
+  if (options.save !== undefined) for (const report of reports) storeResult(resultFile(report.suite, options, machine, options.save === true ? undefined : options.save), report);
   if (!reports.every(allWell)) process.exitCode = 1;
 }
 

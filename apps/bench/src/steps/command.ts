@@ -41,6 +41,6 @@ export async function runRace(stepName: StepName, options: RaceCommandOptions): 
 
   const report = reportRace(step, options.device, outcomes, machine, revisionOf(repository));
   process.stdout.write(`${options.json ? JSON.stringify(report, null, 2) : renderRace(report)}\n`);
-  if (options.save !== undefined) storeResult(options.save === true ? resultFile(step.name, options.device, machine) : options.save, report);
+  if (options.save !== undefined) storeResult(options.save === true ? resultFile(step.name, options, machine) : options.save, report);
   if (outcomes.some(({ status }) => status !== 'timed')) process.exitCode = 1;
 }
