@@ -18,8 +18,10 @@ const [begin, end] = ['<!-- figures: written by `pnpm bench readme` from stored 
 function raceTable(races: readonly RaceReport[]): string[] {
   const rows = races.flatMap((race) => {
     const own = race.outcomes.find(({ name }) => name === 'ashlar');
+    /** The device without its versions: WebAssembly, or WebGPU on a driver. */
+    const device = (own?.status === 'timed' ? String(own.about.device) : race.device).split(/[:,(]/)[0]!.trim();
     return race.outcomes.map((one): string[] => {
-      const step = `${race.reference.toUpperCase()}, ${race.device}`;
+      const step = `${race.reference.toUpperCase()}, ${device}`;
       if (one.status !== 'timed') return [step, one.title, one.status, '', '', '', ''];
       const { gflops, tokensPerSecond } = throughput(stepNamed(race.reference), one.msPerStep.median);
       return [step, one.title, duration(one.msPerStep.median), short(gflops), tokensPerSecond.toFixed(0), duration(one.firstStepMs), own?.status === 'timed' && own !== one ? `${(one.msPerStep.median / own.msPerStep.median).toFixed(2)} ×` : ''];
