@@ -19,7 +19,7 @@ function raceTable(races: readonly RaceReport[]): string[] {
   const rows = races.flatMap((race) => {
     const own = race.outcomes.find(({ name }) => name === 'ashlar');
     /** The device without its versions: WebAssembly, or WebGPU on a driver. */
-    const device = (own?.status === 'timed' ? String(own.about.device) : race.device).split(/[:,(]/)[0]!.trim();
+    const device = String((own?.status === 'timed' ? own.about.device : undefined) ?? race.device).split(/[:,(]/)[0]!.trim();
     return race.outcomes.map((one): string[] => {
       const step = `${race.reference.toUpperCase()}, ${device}`;
       if (one.status !== 'timed') return [step, one.title, one.status, '', '', '', ''];
