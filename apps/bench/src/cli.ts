@@ -2,6 +2,7 @@
 /** The command line: `bench SUITE`, `bench list`, and commands for what is no benchmark of one call. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { peerNames } from './peers/catalogue.js';
+import { defaultPairs, defaultVerdict } from './compare/verdict.js';
 import { adapterChoices } from './own/device-options.js';
 
 const wholeNumber = (least: number) => (text: string): number => {
@@ -36,8 +37,8 @@ withDevice(program)
   .option('--round-ms <ms>', 'wanted length of a round', wholeNumber(1), 100)
   .option('--budget <seconds>', 'most time for the rounds of one case, two rounds excepted', wholeNumber(1), 20)
   .option('--against <revision>', 'compare the built working tree with this revision, or with the built tree in a folder; without a suite: kernels and step')
-  .option('--pairs <n>', 'pairs of processes with --against', wholeNumber(6), 8)
-  .option('--threshold <percent>', 'smaller changes are none with --against', Number, 4)
+  .option('--pairs <n>', 'pairs of processes with --against', wholeNumber(6), defaultPairs)
+  .option('--threshold <percent>', 'smaller changes are none with --against', Number, 100 * defaultVerdict.threshold)
   .option('--save [folder]', 'store each suite as JSON; without a folder, in results/')
   .action(async (what: string[], options) => {
     if (options.against !== undefined) return (await import('./compare/command.js')).runAgainst(what, options);

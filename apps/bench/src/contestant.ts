@@ -6,6 +6,7 @@
  */
 
 import type { Launch } from './harness/conversation.js';
+import type { TimedProcess } from './harness/timed-process.js';
 
 /** Steps trained and compared before any time is taken; they are the warm-up as well. */
 export const gateSteps = 5;
@@ -42,7 +43,12 @@ export interface FinishedMessage {
   readonly figures?: Readonly<Record<string, number>>;
 }
 
-export type Command = { readonly command: 'time'; readonly steps: number } | { readonly command: 'finish' };
+/** A round: steps timed together. */
+export interface RoundOrder { readonly steps: number }
+export type Command = { readonly command: 'time' } & RoundOrder | { readonly command: 'finish' };
+
+/** A contestant that is running. */
+export type Contestant = TimedProcess<ReadyMessage, RoundOrder, FinishedMessage>;
 
 /** A contestant and the ways to start it; where there are several, the fastest one is timed and the others are named. */
 export interface Entrant {

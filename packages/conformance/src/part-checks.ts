@@ -1,6 +1,6 @@
 /** What the kits of norms, residual schemes, positions and feed-forward share: filled parts, and their comparison with plain loops. */
 import { describe, test } from 'vitest';
-import { gradients, jit, read, sizeOf, tensor, type Device, type Shape, type Tensor } from '@ashlar/tensor';
+import { gradients, jit, read, tensor, type Device, type Shape, type Tensor } from '@ashlar/tensor';
 import { reference } from '@ashlar/tensor/reference';
 import { normalInitializer, type Module, type SiteInitializers } from '@ashlar/nn';
 import { numbers } from './data.js';
@@ -89,9 +89,6 @@ export async function computed(part: Module, f: () => Tensor, device: Device): P
   await part.toHost();
   return result;
 }
-
-/** A tensor of `normals`. */
-export const normalTensor = (shape: Shape, seed: number): Tensor => tensor(normals(sizeOf(shape), seed), { shape });
 
 /** Runs a kit's checks on each device, as tests. */
 export function testChecks(name: string, checks: readonly PartCheck[], devices: KitDevices = { reference }): void {

@@ -1,5 +1,5 @@
 /** The tensor that users write with: a lazy, immutable handle on a graph node. */
-import { decode, encode, isFloat, type DType, type TypedArray } from './dtype.js';
+import { decode, encode, type DType, type TypedArray } from './dtype.js';
 import type { Device, Storage } from './device.js';
 import type { BinaryOp, ReduceOp, UnaryOp } from './kernel.js';
 import * as n from './node.js';
@@ -300,6 +300,3 @@ export const read = (variable: Variable): Tensor => new Tensor(variable.node);
 
 /** Gives a variable a new value, inside a function given to `jit`. */
 export const assign = (variable: Variable, value: Tensor): void => variable.assignNode(value.node);
-
-/** Whether gradients flow through tensors of this dtype. */
-export const isDifferentiable = (value: Tensor): boolean => isFloat(value.dtype);

@@ -48,13 +48,13 @@ export async function compareBenchmark({ benchmark, file }: FoundBenchmark, case
     try {
       for (const side of inTurn(pair)) workers[side] = await startWorker({ file: fileIn(trees[side], file), benchmark: benchmark.name, cases: asked, device: options.device, warmUpMs: options.warmUpMs }, options.timeoutMs);
       for (const [i, parameters] of asked.entries()) {
-        const states = workers.map((worker) => worker!.cases[i]!), bad = states.findIndex(({ status }) => status !== 'ready'), state = states[bad];
+        const states = workers.map((worker) => worker!.ready.cases[i]!), bad = states.findIndex(({ status }) => status !== 'ready'), state = states[bad];
         if (state && state.status !== 'ready') refused.set(parameters, { status: state.status, parameters, reason: `${trees[bad]!.revision}: ${state.reason}` });
       }
       const ready = [...asked.entries()].filter(([, parameters]) => !refused.has(parameters));
       const runs = ready.map(([i, parameters]) => ({ i, parameters, ...roundsFor(Math.max(...workers.map((worker) => callMs(worker!, i))), options), ms: [[], []] as [number[], number[]] }));
       for (let round = 0; round < options.rounds; round++) for (const { i, calls, rounds, ms } of runs) {
-        if (round < rounds) for (const side of inTurn(pair + round)) ms[side].push(await workers[side]!.time(i, calls) / calls);
+        if (round < rounds) for (const side of inTurn(pair + round)) ms[side].push(await workers[side]!.time({ case: i, calls }) / calls);
       }
       for (const { parameters, ms } of runs) {
         const { ratios, ms: all } = into.get(parameters)!;
@@ -93,6 +93,6 @@ export async function compareBenchmark({ benchmark, file }: FoundBenchmark, case
 const inTurn = (turn: number): readonly (0 | 1)[] => (turn % 2 === 0 ? [0, 1] : [1, 0]);
 
 function callMs(worker: Worker, i: number): number {
-  const state = worker.cases[i]!;
+  const state = worker.ready.cases[i]!;
   return state.status === 'ready' ? state.callMs : 0;
 }

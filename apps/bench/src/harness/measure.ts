@@ -4,7 +4,7 @@ import type { DeviceOptions } from '../own/device-options.js';
 import { failure } from './conversation.js';
 import type { FoundBenchmark } from './discover.js';
 import { summarize, type Summary } from './summary.js';
-import { startWorker } from './worker-process.js';
+import { startWorker, type Worker } from './worker-process.js';
 
 export interface MeasureOptions {
   readonly device: DeviceOptions;
@@ -58,18 +58,18 @@ export const roundsFor = (callMs: number, { rounds, roundMs, budgetMs }: Pick<Me
 /** Measures the cases. A benchmark whose process ends, or cannot be loaded, gives a result in which every case failed. */
 export async function measure({ benchmark, file }: FoundBenchmark, cases: readonly CaseParameters[], options: MeasureOptions): Promise<BenchmarkResult> {
   const { suite, name, description } = benchmark, about = { suite, name, description };
-  let worker: Awaited<ReturnType<typeof startWorker>> | undefined;
+  let worker: Worker | undefined;
   try {
     options.onProgress?.(`${name}: checking ${cases.length} case${cases.length === 1 ? '' : 's'}`);
     worker = await startWorker({ file, benchmark: name, cases, device: options.device, warmUpMs: options.warmUpMs }, options.timeoutMs);
-    const times = worker.cases.map((): number[] => []), plans = worker.cases.map((state) => (state.status === 'ready' ? roundsFor(state.callMs, options) : undefined));
+    const times = worker.ready.cases.map((): number[] => []), plans = worker.ready.cases.map((state) => (state.status === 'ready' ? roundsFor(state.callMs, options) : undefined));
     const most = Math.max(0, ...plans.map((plan) => plan?.rounds ?? 0));
     for (let round = 0; round < most; round++) {
       options.onProgress?.(`${name}: round ${round + 1} of ${most}`);
-      for (const [i, plan] of plans.entries()) if (plan && round < plan.rounds) times[i]!.push(await worker.time(i, plan.calls) / plan.calls);
+      for (const [i, plan] of plans.entries()) if (plan && round < plan.rounds) times[i]!.push(await worker.time({ case: i, calls: plan.calls }) / plan.calls);
     }
     const { device, peakRssBytes, figures } = await worker.finish();
-    const results = worker.cases.map((state, i): CaseResult => (state.status === 'ready'
+    const results = worker.ready.cases.map((state, i): CaseResult => (state.status === 'ready'
       ? { status: 'timed', parameters: cases[i]!, ms: summarize(times[i]!), callsPerRound: plans[i]!.calls, work: state.work, figures: figures[i]! }
       : { status: state.status, parameters: cases[i]!, reason: state.reason }));
     return { ...about, ...(device !== undefined && { device }), peakRssBytes, cases: results, judgements: judged(benchmark, results, options.device.device) };

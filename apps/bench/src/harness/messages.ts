@@ -28,4 +28,6 @@ export interface FinishedMessage {
   readonly figures: readonly Readonly<Record<string, number>>[];
 }
 
-export type WorkerCommand = { readonly command: 'time'; readonly case: number; readonly calls: number } | { readonly command: 'finish' };
+/** Some calls of a case. */
+export interface TimeOrder { readonly case: number; readonly calls: number }
+export type WorkerCommand = { readonly command: 'time' } & TimeOrder | { readonly command: 'finish' };

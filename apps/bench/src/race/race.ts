@@ -1,10 +1,10 @@
 /** A race in one training step: every entrant is checked, then all who passed are timed in turns, so that they meet the same machine. */
-import type { About, Entrant, Evidence } from '../contestant.js';
+import type { About, Contestant, Entrant, Evidence } from '../contestant.js';
 import type { StepName } from '../steps/definition.js';
 import type { Launch } from '../harness/conversation.js';
 import { summarize, type Summary } from '../harness/summary.js';
+import { startTimed } from '../harness/timed-process.js';
 import { objections } from '../steps/gate.js';
-import { startContestant, type Contestant } from './contestant-process.js';
 
 export interface RaceOptions {
   /** Rounds timed for each entrant, at least 2. */
@@ -75,7 +75,7 @@ export async function race(step: StepName, entrants: readonly Entrant[], options
         if (round >= runner.rounds || outcomes.has(runner.entrant)) continue;
         options.onProgress?.(`round ${round + 1}: ${runner.entrant.name}`);
         try {
-          runner.times.push(await runner.contestant.time(runner.stepsPerRound) / runner.stepsPerRound);
+          runner.times.push(await runner.contestant.time({ steps: runner.stepsPerRound }) / runner.stepsPerRound);
         } catch (error) {
           outcomes.set(runner.entrant, failed(runner.entrant, [text(error)]));
         }
@@ -101,7 +101,7 @@ async function admit(step: StepName, entrant: Entrant, options: RaceOptions): Pr
     const named = (reason: string): string => (entrant.launches.length > 1 ? `${launch.label}: ${reason}` : reason);
     let contestant: Contestant | undefined;
     try {
-      contestant = await startContestant(launch, options.timeoutMs);
+      contestant = await startTimed(launch, options.timeoutMs);
       const reasons = objections(step, contestant.ready);
       if (reasons.length > 0) {
         contestant.kill();
@@ -136,10 +136,10 @@ async function admit(step: StepName, entrant: Entrant, options: RaceOptions): Pr
 
 /** Milliseconds of one step; where a step is short, of the faster of two short runs. */
 async function probe(contestant: Contestant): Promise<number> {
-  const single = await contestant.time(1);
+  const single = await contestant.time({ steps: 1 });
   if (single > 2000) return single;
   const steps = Math.min(20, Math.max(2, Math.round(500 / single)));
-  return Math.min(await contestant.time(steps), await contestant.time(steps)) / steps;
+  return Math.min(await contestant.time({ steps }), await contestant.time({ steps })) / steps;
 }
 
 async function conclude({ entrant, launch, contestant, times, stepsPerRound, others }: Runner): Promise<Outcome> {

@@ -33,7 +33,6 @@ export const configSchemaWith = (parts?: OwnParts) => z.strictObject({
 
 export const configSchema = configSchemaWith();
 
-export type ConfigInput = z.input<typeof configSchema>;
 export type Config = z.output<typeof configSchema>;
 
 /** The published JSON Schema of a config as people write it. */
