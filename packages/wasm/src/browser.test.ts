@@ -1,20 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { hasBrowser, TestBrowser } from '../../webgpu-node/src/test/browser.js';
+import { hasBrowser, TestBrowser, worstOfProduct } from '../../webgpu-node/src/test/browser.js';
 
 interface Report { readonly isolated: boolean; readonly description: string; readonly worst: number; readonly loss: readonly number[] }
 
 const program = `
 import { wasm } from '@ashlar/wasm';
 import { tensor, jit, Variable, read, assign, gradients } from '@ashlar/tensor';
-const device = await wasm(), n = 150;
-const data = Float32Array.from({ length: n * n }, (_, i) => Math.sin(i)), x = tensor(data, { shape: [n, n] });
-const y = await x.matmul(x).mul(0.1).tanh().data(device);
-let worst = 0;
-for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) {
-  let sum = 0;
-  for (let k = 0; k < n; k++) sum += data[i * n + k] * data[k * n + j];
-  worst = Math.max(worst, Math.abs(Math.tanh(0.1 * sum) - y[i * n + j]));
-}
+const device = await wasm();
+${worstOfProduct(150)}
 const w = new Variable([n], 'f32', new Float32Array(n));
 const step = jit((t) => {
   const loss = read(w).sub(t).square().mean();

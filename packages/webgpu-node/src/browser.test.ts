@@ -1,20 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { hasBrowser, TestBrowser } from './test/browser.js';
+import { hasBrowser, TestBrowser, worstOfProduct } from './test/browser.js';
 
 interface Report { readonly description: string; readonly worst: number; readonly losses: readonly number[]; readonly submits: number; readonly lost: string }
 
 const page = `
 import { webgpu, DeviceLostError } from '@ashlar/webgpu';
 import { assign, attention, gradients, jit, read, tensor, Variable } from '@ashlar/tensor';
-const device = await webgpu(), n = 70;
-const data = Float32Array.from({ length: n * n }, (_, i) => Math.sin(i)), x = tensor(data, { shape: [n, n] });
-const y = await x.matmul(x).mul(0.1).tanh().data(device);
-let worst = 0;
-for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) {
-  let sum = 0;
-  for (let k = 0; k < n; k++) sum += data[i * n + k] * data[k * n + j];
-  worst = Math.max(worst, Math.abs(Math.tanh(0.1 * sum) - y[i * n + j]));
-}
+const device = await webgpu();
+${worstOfProduct(70)}
 const w = new Variable([1, 2, 16, 8], 'f32', Float32Array.from({ length: 256 }, (_, i) => Math.cos(i)));
 const step = jit((goal) => {
   const now = read(w), loss = attention(now, now, now, { causal: true }).sub(goal).square().mean();

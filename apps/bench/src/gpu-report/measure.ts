@@ -1,4 +1,5 @@
 /** Checks a kernel of a WebGPU device against the f64 interpreter, then times it; who is wrong gets no time. */
+import { median } from 'simple-statistics';
 import { jit, type Plan, type Tensor, type TypedArray } from '@ashlar/tensor';
 import { reference } from '@ashlar/tensor/reference';
 import { profile, type WebgpuDevice, type WebgpuExecutable } from '@ashlar/webgpu';
@@ -23,8 +24,6 @@ export interface Finding {
 }
 
 const message = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
 async function worstError(device: WebgpuDevice, { run, inputs }: KernelCase): Promise<number> {
   const [got, expected] = await Promise.all([device, reference()].map(async (on) => {

@@ -14,6 +14,17 @@ import { bundleForBrowser } from './bundle.js';
 export const hasBrowser = process.platform === 'linux' && process.arch === 'x64';
 if (!hasBrowser) console.log('browser tests skipped: the Chromium that a package brings runs on linux x64 only');
 
+/** Lines of a page with a `device`: by how much a product of n × n matrices and a tanh are off, at `worst`, beside plain loops. */
+export const worstOfProduct = (n: number): string => `
+const n = ${n}, data = Float32Array.from({ length: n * n }, (_, i) => Math.sin(i)), x = tensor(data, { shape: [n, n] });
+const y = await x.matmul(x).mul(0.1).tanh().data(device);
+let worst = 0;
+for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) {
+  let sum = 0;
+  for (let k = 0; k < n; k++) sum += data[i * n + k] * data[k * n + j];
+  worst = Math.max(worst, Math.abs(Math.tanh(0.1 * sum) - y[i * n + j]));
+}`;
+
 export interface Visit {
   /** Of the browser, beside what every visit needs. */
   readonly flags: readonly string[];
