@@ -5,7 +5,7 @@ import { caseTable, duration, remarks, short, type SuiteReport } from '../harnes
 import { stepFlops, stepNamed, stepParameterCount, tokensPerStep } from '../steps/definition.js';
 import { throughput, type RaceReport } from '../steps/report.js';
 import { barChart, benchmarkChart, colourOf } from './charts.js';
-import { byMachine, isRace, type Stored } from './stored.js';
+import { byMachine, deviceOf, isRace, ownOf, timedOf, type Stored } from './stored.js';
 
 /** A self-contained page about results. @throws {Error} where there is none. */
 export function benchmarksPage(results: readonly Stored[]): string {
@@ -18,28 +18,26 @@ ${stored.filter((one): one is SuiteReport => !isRace(one)).map(suiteSection)}
 <footer><p>${machineLine(machine)}</p></footer>`)}`);
 }
 
-const timedOf = ({ outcomes }: RaceReport) => outcomes.flatMap((one) => (one.status === 'timed' ? [one] : []));
-
 /** What matters most, in large figures. */
 function tiles(stored: readonly Stored[]): Markup {
   const facts = stored.filter(isRace).flatMap((race): [string, string][] => {
-    const timed = timedOf(race), own = timed.find(({ name }) => name === 'ashlar'), title = race.reference.toUpperCase();
+    const timed = timedOf(race), own = ownOf(race), title = race.reference.toUpperCase();
     if (!own) return [];
-    const against = timed.filter((one) => one !== own).map((one): [string, string] => [`${title}: our time over that of ${one.title}`, `${(own.msPerStep.median / one.msPerStep.median).toFixed(2)} ×`]);
-    return [[`${title} on ${race.device}, a step`, duration(own.msPerStep.median)], ['tokens a second', Math.round(throughput(stepNamed(race.reference), own.msPerStep.median).tokensPerSecond).toLocaleString('en')], ['first step', duration(own.firstStepMs)], ...against.slice(0, 1)];
+    const against = timed.filter(({ name }) => name !== own.name).map((one): [string, string] => [`${title}: our time over that of ${one.title}`, `${(own.msPerStep.median / one.msPerStep.median).toFixed(2)} ×`]);
+    return [[`${title}, ${deviceOf(race)}: a step`, duration(own.msPerStep.median)], ['tokens a second', Math.round(throughput(stepNamed(race.reference), own.msPerStep.median).tokensPerSecond).toLocaleString('en')], ['first step', duration(own.firstStepMs)], ...against.slice(0, 1)];
   });
   return html`<div class="tiles">${facts.map(([name, value]) => html`<div class="tile"><span class="value">${value}</span><span class="name">${name}</span></div>`)}</div>`;
 }
 
 function raceSection(race: RaceReport): Markup {
-  const step = stepNamed(race.reference), timed = timedOf(race), own = timed.find(({ name }) => name === 'ashlar');
+  const step = stepNamed(race.reference), timed = timedOf(race), own = ownOf(race);
   const bars = timed.map(({ name, title, msPerStep }) => ({ label: title, ms: msPerStep, series: name === 'ashlar' ? 'Ashlar' : 'others' }));
   const rows = timed.map(({ title, launch, msPerStep, firstStepMs, peakRssBytes }) => {
     const { gflops, tokensPerSecond } = throughput(step, msPerStep.median);
     return [`${title} (${launch})`, duration(msPerStep.median), short(gflops), tokensPerSecond.toFixed(0), duration(firstStepMs), `${(peakRssBytes / 1e6).toFixed(0)} MB`, own ? `${(msPerStep.median / own.msPerStep.median).toFixed(2)} ×` : ''];
   });
   const refused = race.outcomes.flatMap((one) => (one.status === 'timed' ? [] : [html`<li>${one.title} ${one.status === 'wrong' ? 'is wrong' : 'failed'}: ${one.reasons.join('; ')}</li>`]));
-  return html`<section><h2>${race.reference.toUpperCase()}: a training step, ${race.device}</h2>
+  return html`<section><h2>${race.reference.toUpperCase()}: a training step, ${deviceOf(race)}</h2>
 <p>${`${step.layers} layers, ${step.heads} heads, width ${step.width}, ${step.batch} sequences of ${step.context} tokens: ${stepParameterCount(step).toLocaleString('en')} parameters, ${tokensPerStep(step)} tokens and ${short(stepFlops(step) / 1e9)} GFLOP a step. Everybody was compared with PyTorch in float64 before a time was taken.`}</p>
 ${bars.length > 0 ? [html`<div class="wide">${new Markup(barChart(`Milliseconds a step of ${race.reference.toUpperCase()}`, bars))}</div>`] : []}
 ${refused.length > 0 ? [html`<ul>${refused}</ul>`] : []}

@@ -7,7 +7,7 @@ import { machineLine } from '../harness/machine.js';
 import { duration, markdownTable, remarks, short } from '../harness/report.js';
 import { stepNamed } from '../steps/definition.js';
 import { throughput, type RaceReport } from '../steps/report.js';
-import { byMachine, isRace, storedResults, type Stored } from './stored.js';
+import { byMachine, deviceOf, isRace, ownOf, storedResults, type Stored } from './stored.js';
 
 /** The readmes with figures; the harness's own also tells what was judged. */
 export const readmes = [{ file: join(repository, 'README.md'), judgements: false }, { file: join(repository, 'apps/bench/README.md'), judgements: true }] as const;
@@ -17,14 +17,11 @@ const [begin, end] = ['<!-- figures: written by `pnpm bench readme` from stored 
 /** The times of those who took part in the races on one device, a row each. */
 function raceTable(races: readonly RaceReport[]): string[] {
   const rows = races.flatMap((race) => {
-    const own = race.outcomes.find(({ name }) => name === 'ashlar');
-    /** The device without its versions: WebAssembly, or WebGPU on a driver. */
-    const device = String((own?.status === 'timed' ? own.about.device : undefined) ?? race.device).split(/[:,(]/)[0]!.trim();
+    const own = ownOf(race), step = `${race.reference.toUpperCase()}, ${deviceOf(race)}`;
     return race.outcomes.map((one): string[] => {
-      const step = `${race.reference.toUpperCase()}, ${device}`;
       if (one.status !== 'timed') return [step, one.title, one.status, '', '', '', ''];
       const { gflops, tokensPerSecond } = throughput(stepNamed(race.reference), one.msPerStep.median);
-      return [step, one.title, duration(one.msPerStep.median), short(gflops), tokensPerSecond.toFixed(0), duration(one.firstStepMs), own?.status === 'timed' && own !== one ? `${(one.msPerStep.median / own.msPerStep.median).toFixed(2)} ×` : ''];
+      return [step, one.title, duration(one.msPerStep.median), short(gflops), tokensPerSecond.toFixed(0), duration(one.firstStepMs), own && own !== one ? `${(one.msPerStep.median / own.msPerStep.median).toFixed(2)} ×` : ''];
     });
   });
   return markdownTable(['step', 'who', 'a step', 'GFLOP/s', 'tokens/s', 'first step', 'time against ours'], rows);

@@ -10,6 +10,15 @@ export type Stored = RaceReport | SuiteReport;
 
 export const isRace = (stored: Stored): stored is RaceReport => 'reference' in stored;
 
+/** Those of a race who were timed. */
+export const timedOf = ({ outcomes }: RaceReport) => outcomes.flatMap((one) => (one.status === 'timed' ? [one] : []));
+
+/** We ourselves in a race, where we were timed. */
+export const ownOf = (race: RaceReport) => timedOf(race).find(({ name }) => name === 'ashlar');
+
+/** The device of a race without its versions: WebAssembly, or WebGPU on a driver. */
+export const deviceOf = (race: RaceReport): string => String(ownOf(race)?.about.device ?? race.device).split(/[:,(]/)[0]!.trim();
+
 /** Every result in a folder, by its file's name. @throws {Error} where a file is not one. */
 export function storedResults(folder = resultsFolder): ReadonlyMap<string, Stored> {
   return new Map(readdirSync(folder).filter((name) => name.endsWith('.json')).sort().map((name) => {
