@@ -10,21 +10,22 @@ export interface HuggingFaceTokenizerFiles {
   /** The tokens before and after a text: config.json of a model has them. */
   readonly begin?: number;
   readonly end?: readonly number[];
+  readonly padding?: number;
 }
 
 /**
  * The tokenizer of a `tokenizer.json`. `encode` puts no special tokens about the text; `decode` leaves them out.
  * @throws {Error} where the library that reads it finds something wrong.
  */
-export function huggingFaceTokenizer({ tokenizer: json, config = {}, begin, end }: HuggingFaceTokenizerFiles): Tokenizer {
+export function huggingFaceTokenizer({ tokenizer: json, config = {}, begin, end, padding }: HuggingFaceTokenizerFiles): Tokenizer {
   const name = 'tokenizer.json', library = opened(json, config), vocabulary = library.get_vocab(true);
   let vocabularySize = 0;
   for (const id of vocabulary.values()) vocabularySize = Math.max(vocabularySize, id + 1);
   if (vocabularySize === 0) throw new Error(`${name}: its vocabulary is empty`);
   for (const id of [begin, ...end ?? []]) if (id !== undefined) assertToken(id, vocabularySize, `${name}, special tokens`);
+  const about = { ...(begin === undefined ? {} : { begin }), ...(end === undefined ? {} : { end }), ...(padding === undefined ? {} : { padding }) }, mask = maskOf(json, config, vocabulary), frame = frameOf(library, vocabulary);
   return {
-    vocabularySize,
-    ...(begin === undefined ? {} : { begin }), ...(end === undefined ? {} : { end }),
+    vocabularySize, ...about, ...(mask === undefined ? {} : { mask }), ...(frame ? { frame } : {}),
     encode: (text) => Uint32Array.from(library.encode(text, { add_special_tokens: false }).ids),
     decode(ids) {
       const list = Array.from(ids);
@@ -35,8 +36,24 @@ export function huggingFaceTokenizer({ tokenizer: json, config = {}, begin, end 
       assertToken(id, vocabularySize, name);
       return library.id_to_token(id) ?? '';
     },
-    toJSON: () => ({ type: 'huggingFace', tokenizer: json, ...(Object.keys(config).length === 0 ? {} : { config }), ...(begin === undefined ? {} : { begin }), ...(end === undefined ? {} : { end }) }),
+    toJSON: () => ({ type: 'huggingFace', tokenizer: json, ...(Object.keys(config).length === 0 ? {} : { config }), ...about }),
   };
+}
+
+/** The token that config calls `mask_token`; else the special one with the name that BERT's or RoBERTa's has. */
+function maskOf(json: object, config: object, vocabulary: ReadonlyMap<string, number>): number | undefined {
+  const { mask_token: named } = config as { mask_token?: string | { content?: string } | null }, { added_tokens: added = [] } = json as { added_tokens?: readonly { content: string; special?: boolean }[] };
+  const content = (typeof named === 'string' ? named : named?.content) ?? added.find((token) => token.special && ['[MASK]', '<mask>'].includes(token.content))?.content;
+  return content === undefined ? undefined : vocabulary.get(content);
+}
+
+/** What the tokenizer's post-processor puts about a text. */
+function frameOf(library: Library, vocabulary: ReadonlyMap<string, number>): Tokenizer['frame'] {
+  const idsOf = (text: string, framed: boolean): number[] => library.encode(text, { add_special_tokens: framed }).ids;
+  const text = ['a', ...vocabulary.keys()].find((one) => idsOf(one, false).length > 0);
+  if (text === undefined) return undefined;
+  const plain = idsOf(text, false), framed = idsOf(text, true), count = framed.length - plain.length, start = framed.findIndex((_, at) => plain.every((id, i) => framed[at + i] === id));
+  return count === 0 ? undefined : { before: framed.slice(0, start), after: framed.slice(framed.length - count + start) };
 }
 
 function opened(json: object, config: object): Library {

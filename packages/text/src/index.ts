@@ -1,4 +1,4 @@
-export { assertToken, textTokens, UnknownCharacterError, type Tokenizer, type TokenizerJSON } from './tokenizer.js';
+export { assertToken, textTokens, wholeTokens, UnknownCharacterError, type Tokenizer, type TokenizerJSON } from './tokenizer.js';
 export { characterTokenizer } from './character-tokenizer.js';
 export { symbolTokenizer, symbolsOf } from './symbol-tokenizer.js';
 export { byteTokenizer } from './byte-tokenizer.js';

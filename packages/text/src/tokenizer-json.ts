@@ -34,11 +34,11 @@ const kinds: Readonly<Record<Type, Kind>> = {
     },
   },
   huggingFace: {
-    keys: ['tokenizer', 'config', 'begin', 'end'],
+    keys: ['tokenizer', 'config', 'begin', 'end', 'padding'],
     read(json) {
       check(json, 'tokenizer', 'the contents of tokenizer.json', isObject);
       if (json.config !== undefined) check(json, 'config', 'the contents of tokenizer_config.json', isObject);
-      if (json.begin !== undefined) check(json, 'begin', 'the number of a token', isToken);
+      for (const key of ['begin', 'padding']) if (json[key] !== undefined) check(json, key, 'the number of a token', isToken);
       if (json.end !== undefined) check(json, 'end', 'numbers of tokens', listOf(isToken));
       const { type: _, ...rest } = json;
       return huggingFaceTokenizer(rest as unknown as HuggingFaceTokenizerFiles);

@@ -8,6 +8,11 @@ export interface Tokenizer {
   readonly begin?: number;
   /** The tokens that end a text. Absent: none. */
   readonly end?: readonly number[];
+  /** The token that fills rows up, and the one that stands for a hidden token. Absent: none. */
+  readonly padding?: number;
+  readonly mask?: number;
+  /** What stands about a text that is read whole, such as BERT's [CLS] and [SEP]. Absent: nothing. `encode` leaves it out. */
+  readonly frame?: { readonly before: readonly number[]; readonly after: readonly number[] };
   /** The token numbers of `text`. Throws `UnknownCharacterError` where the vocabulary has no token for a part of it. */
   encode(text: string): Uint32Array;
   /** The text that the token numbers stand for. Throws a RangeError on a number outside the vocabulary. */
@@ -50,6 +55,16 @@ export function textTokens(tokenizer: Tokenizer, text: string): Uint32Array {
   all[0] = tokenizer.begin;
   all.set(tokens, 1);
   return all;
+}
+
+/**
+ * The tokens of a text that is read whole, by an encoder: those of `encode` and the tokenizer's frame about them.
+ * @param longest Where there is a frame: of a longer text the first tokens, so that the frame still stands about them.
+ */
+export function wholeTokens({ frame, encode }: Pick<Tokenizer, 'frame' | 'encode'>, text: string, longest = Infinity): Uint32Array {
+  if (!frame) return encode(text);
+  const { before, after } = frame;
+  return Uint32Array.from([...before, ...encode(text).subarray(0, Math.max(longest - before.length - after.length, 1)), ...after]);
 }
 
 /** Throws a RangeError unless `id` is a token number of the vocabulary. */
