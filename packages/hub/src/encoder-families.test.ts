@@ -75,6 +75,28 @@ describe('which head an encoder has, its tensors tell', () => {
   });
 });
 
+describe('names of classes', () => {
+  const classifier = (change: Json = {}) => modelFromHuggingFace({ ...config('bert_cls'), ...change }, files(tensorsOf('bert_cls')));
+  test('come with the model and go out with it', async () => {
+    const id2label = { 0: 'sad', 1: 'glad', 2: 'mad' }, loaded = classifier({ id2label });
+    expect(loaded.labels).toEqual(['sad', 'glad', 'mad']);
+    expect((await huggingFaceFiles(loaded)).json).toMatchObject({ id2label, label2id: { sad: 0, glad: 1, mad: 2 }, problem_type: 'single_label_classification' });
+    const { labels: _, ...unnamed } = loaded;
+    expect((await huggingFaceFiles(unnamed)).json).toMatchObject({ id2label: { 0: 'LABEL_0', 1: 'LABEL_1', 2: 'LABEL_2' } });
+    await expect(huggingFaceFiles({ ...unnamed, labels: ['sad'] })).rejects.toThrow('labels: each of the 3 classes needs one, got 1');
+    expect(modelFromHuggingFace({ ...config('bert'), id2label }, files(tensorsOf('bert')))).not.toHaveProperty('labels');
+  });
+  test.each<[Json, string]>([
+    [{ id2label: { 0: 'sad', 1: 'glad' } }, 'id2label must be a name for each number from 0 to 2, as its head has 3 rows, got an object of 0, 1'],
+    [{ id2label: { 0: 'sad', 1: 'glad', 3: 'mad' } }, 'id2label must be'],
+    [{ id2label: { 0: 'sad', 1: 'glad', 2: 7 } }, 'id2label must be'],
+    [{ id2label: 'abc' }, 'id2label must be'],
+    [{ problem_type: 'multi_label_classification' }, 'problem_type must be null or "single_label_classification", got "multi_label_classification"'],
+  ])('%j is refused', (change, message) => {
+    expect(() => classifier(change)).toThrow(message);
+  });
+});
+
 const small: EncoderConfigInput = {
   modelType: 'encoder', vocabulary: 11, width: 16, depth: 2, maxLength: 8, bias: true, embeddingNorm: true, attention: { type: 'multiHead', heads: 2 }, positional: 'learned', norm: { type: 'layerNorm', epsilon: 1e-12 }, residual: 'postNorm', feedForward: 'mlp',
 };

@@ -20,6 +20,8 @@ export interface DescribedModel {
   readonly family: Family;
   readonly config: ModelConfigInput;
   readonly specialTokens: SpecialTokens;
+  /** The names of its classes, by their numbers, where it has a head for classes and the file names them. */
+  readonly labels?: readonly string[];
 }
 
 const noFiles: FileContents = { shape: () => undefined };
@@ -35,25 +37,26 @@ const noFiles: FileContents = { shape: () => undefined };
 export function readHuggingFaceConfig(json: unknown, { files = noFiles, source = 'config.json' }: { readonly files?: FileContents; readonly source?: string } = {}): DescribedModel {
   const keys = new ConfigKeys(json, source), name = keys.text('model_type');
   if (!Object.hasOwn(families, name)) throw keys.wrong('model_type', Object.keys(families).join(', '), name);
-  const family = families[name]!, config = family.read(keys, files), specialTokens = readSpecialTokens(keys), isPair = family.modelType === 'encoderDecoder';
+  const family = families[name]!, config = family.read(keys, files), specialTokens = readSpecialTokens(keys), labels = readLabels(keys, classesOf(config)), isPair = family.modelType === 'encoderDecoder';
   keys.only('is_encoder_decoder', [isPair], isPair);
   keys.ignore(harmlessKeys);
   keys.refuseOthers(name);
-  return { family, config, specialTokens };
+  return { family, config, specialTokens, ...(labels ? { labels } : {}) };
 }
 
 /**
  * The family that has a model of ours, and its config.json.
  *
  * @param options.family Its name; default: the first that has the model.
+ * @param options.labels Of a model with a head for classes: their names; default `LABEL_0` and so on.
  * @throws {HuggingFaceConfigError} where none has it, with what each lacks.
  */
-export function writeHuggingFaceConfig(config: ModelConfigInput, parameters: ParameterShapes, { family: wanted, specialTokens = {} }: { readonly family?: string; readonly specialTokens?: SpecialTokens } = {}): { readonly family: Family; readonly json: Readonly<Record<string, unknown>> } {
+export function writeHuggingFaceConfig(config: ModelConfigInput, parameters: ParameterShapes, { family: wanted, specialTokens = {}, labels }: { readonly family?: string; readonly specialTokens?: SpecialTokens; readonly labels?: readonly string[] | undefined } = {}): { readonly family: Family; readonly json: Readonly<Record<string, unknown>> } {
   if (wanted !== undefined && !Object.hasOwn(families, wanted)) throw new HuggingFaceConfigError(`family must be ${Object.keys(families).join(', ')}, got ${JSON.stringify(wanted)}`);
   const model: ModelConfig = parseModelConfig(config), problems: string[] = [];
   for (const family of wanted === undefined ? Object.values(families).filter(({ modelType }) => modelType === model.modelType) : [families[wanted]!]) {
     try {
-      return { family, json: { model_type: family.name, ...writeSpecialTokens(specialTokens), ...writtenBy(family, model, parameters), torch_dtype: 'float32' } };
+      return { family, json: { model_type: family.name, ...writeSpecialTokens(specialTokens), ...writtenBy(family, model, parameters), ...writeLabels(classesOf(config), labels), torch_dtype: 'float32' } };
     } catch (error) {
       if (!(error instanceof HuggingFaceConfigError)) throw error;
       problems.push(error.message);
@@ -68,6 +71,27 @@ function writtenBy(family: Family, model: ModelConfig, parameters: ParameterShap
   keys.ignore(['modelType']);
   keys.refuseOthers(family.name);
   return json;
+}
+
+/** How many classes a model tells apart; undefined: it tells none apart. */
+function classesOf(config: ModelConfigInput): number | undefined {
+  const head = config.modelType === 'encoder' ? config.head : undefined;
+  return head && head.type !== 'language' ? head.classes : undefined;
+}
+
+function readLabels(keys: ConfigKeys, classes: number | undefined): string[] | undefined {
+  const names = keys.optional('id2label') as Readonly<Record<string, unknown>> | undefined;
+  if (classes === undefined || names === undefined) return undefined;
+  const labels = Array.from({ length: classes }, (_, id) => names[id]);
+  if (typeof names !== 'object' || Object.keys(names).length !== classes || !labels.every((label) => typeof label === 'string')) throw keys.wrong('id2label', `a name for each number from 0 to ${classes - 1}, as its head has ${classes} rows`, names);
+  return labels;
+}
+
+function writeLabels(classes: number | undefined, labels: readonly string[] | undefined): object {
+  if (classes === undefined) return {};
+  if (labels && labels.length !== classes) throw new HuggingFaceConfigError(`labels: each of the ${classes} classes needs one, got ${labels.length}`);
+  const names = labels ?? Array.from({ length: classes }, (_, id) => `LABEL_${id}`);
+  return { id2label: Object.fromEntries(names.map((label, id) => [id, label])), label2id: Object.fromEntries(names.map((label, id) => [label, id])) };
 }
 
 function readSpecialTokens(keys: ConfigKeys): SpecialTokens {

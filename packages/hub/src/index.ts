@@ -6,7 +6,7 @@ export { HuggingFaceConfigError } from './config-keys.js';
 export { families } from './families.js';
 export type { Family, FileContents } from './families/family.js';
 export { readHuggingFaceConfig, writeHuggingFaceConfig, type DescribedModel, type SpecialTokens } from './hugging-face-config.js';
-export { checkTokenizer, huggingFaceFiles, modelFromHuggingFace, type HuggingFaceFiles, type HuggingFaceModel, type LoadOptions, type PretrainedModel, type WritableModel } from './pretrained-model.js';
+export { checkTokenizer, huggingFaceFiles, modelFromHuggingFace, specialTokensOf, type HuggingFaceFiles, type HuggingFaceModel, type LoadOptions, type PretrainedModel, type WritableModel } from './pretrained-model.js';
 export { tensorPlaces, type ModulePair, type ParameterShapes, type TensorPlace, type TensorTable } from './tensor-table.js';
 export { readParameters, storedTensors, type ParameterValues, type TensorFiles } from './tensor-transfer.js';
 export { Llama2cError, readLlama2cCheckpoint } from './llama2c-checkpoint.js';

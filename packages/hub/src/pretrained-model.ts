@@ -12,7 +12,7 @@ interface Kinds {
 }
 
 /** A model with its weights, the config that `build` makes it from, and what belongs to it. */
-export type PretrainedModel<Type extends ModelType = ModelType> = { [One in Type]: { readonly modelType: One; readonly specialTokens: SpecialTokens } & Kinds[One] }[Type];
+export type PretrainedModel<Type extends ModelType = ModelType> = { [One in Type]: { readonly modelType: One; readonly specialTokens: SpecialTokens; readonly labels?: readonly string[] } & Kinds[One] }[Type];
 
 /** A model of a Hugging Face family. */
 export type HuggingFaceModel<Type extends ModelType = ModelType> = PretrainedModel<Type> & {
@@ -35,14 +35,14 @@ export interface LoadOptions<Type extends ModelType> {
  * @throws HuggingFaceConfigError, SafetensorsError
  */
 export function modelFromHuggingFace<Type extends ModelType = ModelType>(json: unknown, files: TensorFiles, { modelType, source = 'config.json' }: LoadOptions<Type> & { readonly source?: string } = {}): HuggingFaceModel<Type> {
-  const { family, config, specialTokens } = readHuggingFaceConfig(json, { files: { shape: (name) => files.tensors.get(name)?.shape }, source });
+  const { family, config, specialTokens, labels } = readHuggingFaceConfig(json, { files: { shape: (name) => files.tensors.get(name)?.shape }, source });
   if (modelType !== undefined && family.modelType !== modelType) throw new HuggingFaceConfigError(`${source}: it must describe a model of type ${modelType}, and ${family.name} is of type ${family.modelType}`);
   // A layer has tensors: a greater depth is refused before so many layers are built.
   const depth = config.modelType === 'encoderDecoder' ? Math.max(config.encoder?.depth ?? 0, config.decoder?.depth ?? 0, config.depth ?? 0) : config.depth;
   if (depth > files.tensors.size) throw new HuggingFaceConfigError(`${source}: it says ${depth} layers, and ${files.name} has ${files.tensors.size} tensors`);
   const model = built(config, source), { values, unused } = readParameters(family.table(config), model.namedParameters(), files);
   model.load(values);
-  return { modelType: family.modelType, family: family.name, config, model, specialTokens, unused } as unknown as HuggingFaceModel<Type>;
+  return { modelType: family.modelType, family: family.name, config, model, specialTokens, ...(labels ? { labels } : {}), unused } as unknown as HuggingFaceModel<Type>;
 }
 
 /** The model without its weights. What does not fit together is an error of the file's. */
@@ -55,7 +55,7 @@ export function built<Type extends ModelType>(config: Kinds[Type]['config'], sou
 }
 
 /** What is written: a model with the config that it was built from, and what belongs to it. */
-export type WritableModel = Pick<PretrainedModel, 'config' | 'model'> & { readonly specialTokens?: SpecialTokens | undefined; readonly tokenizer?: Tokenizer | undefined };
+export type WritableModel = Pick<PretrainedModel, 'config' | 'model'> & { readonly specialTokens?: SpecialTokens | undefined; readonly labels?: readonly string[] | undefined; readonly tokenizer?: Tokenizer | undefined };
 
 /** @throws {HuggingFaceConfigError} where a tokenizer has tokens that the model does not know. */
 export function checkTokenizer(tokenizer: Tokenizer, { vocabulary }: { readonly vocabulary: number }): void {
@@ -75,9 +75,9 @@ export interface HuggingFaceFiles {
  * @param options.family The `model_type`; default: the first that has the model.
  * @throws {HuggingFaceConfigError} where no family has it, with what each lacks.
  */
-export async function huggingFaceFiles({ config, model, tokenizer, specialTokens = specialTokensOf(tokenizer) }: WritableModel, { family: wanted }: { readonly family?: string | undefined } = {}): Promise<HuggingFaceFiles> {
+export async function huggingFaceFiles({ config, model, tokenizer, specialTokens = specialTokensOf(tokenizer), labels }: WritableModel, { family: wanted }: { readonly family?: string | undefined } = {}): Promise<HuggingFaceFiles> {
   if (tokenizer) checkTokenizer(tokenizer, model);
-  const parameters = model.namedParameters(), { family, json } = writeHuggingFaceConfig(config, parameters, { specialTokens, ...(wanted === undefined ? {} : { family: wanted }) });
+  const parameters = model.namedParameters(), { family, json } = writeHuggingFaceConfig(config, parameters, { specialTokens, labels, ...(wanted === undefined ? {} : { family: wanted }) });
   return { family: family.name, json, tensors: storedTensors(family.table(config), parameters, await parameterValues(model)) };
 }
 
@@ -88,8 +88,8 @@ export async function parameterValues(model: Model): Promise<Map<string, Float32
   return values;
 }
 
-/** What a tokenizer knows of special tokens. */
-function specialTokensOf(tokenizer: Tokenizer | undefined): SpecialTokens {
-  const { begin, end = [] } = tokenizer ?? {};
-  return { ...(begin === undefined ? {} : { begin }), ...(end.length === 0 ? {} : { end: end.length === 1 ? end[0]! : end }) };
+/** What tokenizers know of special tokens. @param target Of an encoder-decoder: that of what it writes. */
+export function specialTokensOf(tokenizer: Tokenizer | undefined, target?: Tokenizer): SpecialTokens {
+  const { begin, end = [], padding } = tokenizer ?? {}, decoderStart = target?.begin;
+  return { ...(begin === undefined ? {} : { begin }), ...(end.length === 0 ? {} : { end: end.length === 1 ? end[0]! : end }), ...(padding === undefined ? {} : { padding }), ...(decoderStart === undefined ? {} : { decoderStart }) };
 }

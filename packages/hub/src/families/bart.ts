@@ -37,7 +37,7 @@ export const bart: Family = {
     const stack = (name: string) => ({ depth: keys.count(`${name}_layers`, 12), attention: { type: 'multiHead', heads: keys.count(`${name}_attention_heads`, 16) }, feedForward: { ...hidden, hidden: keys.count(`${name}_ffn_dim`, 4096) } }) as const;
     const encoder = stack('encoder'), decoder = stack('decoder'), dropout = keys.number('dropout', 0.1);
     return {
-      modelType: 'encoderDecoder', vocabulary: keys.count('vocab_size', 50265), width, maxLength: keys.count('max_position_embeddings', 1024), bias: true, embeddingNorm: true,
+      modelType: 'encoderDecoder', vocabulary: keys.count('vocab_size', 50265), width, maxLength: keys.count('max_position_embeddings', 1024), bias: true, embeddingNorm: true, sharedEmbedding: true,
       ...(keys.flag('scale_embedding', false) ? { embeddingScale: Math.sqrt(width) } : {}),
       encoder, decoder, crossAttention: { type: 'cross', heads: decoder.attention.heads }, positional: { type: 'learned', offset }, norm: { type: 'layerNorm', epsilon: 1e-5 }, residual: 'postNorm',
       tiedHead: keys.flag('tie_word_embeddings', true), ...(shape('final_logits_bias') ? { headBias: 'fixed' } as const : {}),

@@ -7,6 +7,9 @@ import { activationNames, activations, contextOf, dropoutOf, hiddenOf, initialSt
 
 type Head = NonNullable<EncoderConfigInput['head']>;
 
+/** What config.json calls a class that excludes the others. */
+const oneOfSeveral = 'single_label_classification';
+
 /** In what a family differs from the others. */
 export interface EncoderFamily {
   readonly name: string;
@@ -50,7 +53,11 @@ export function encoderFamily(family: EncoderFamily): Family {
     const tiedHead = keys.flag('tie_word_embeddings', true), headDropout = (keys.optional(names.headDropout) === undefined ? undefined : keys.number(names.headDropout, 0)) ?? defaults.headDropout ?? dropout;
     if (shape(`${languageHead.dense}.weight`)) return { type: 'language', transform: { activation, norm: true }, headBias: true, tiedHead };
     const classes = shape(`${classesHead.output}.weight`)?.[0], ofTokens = shape(`${tokenClassesHead}.weight`)?.[0];
-    if (classes !== undefined && shape(`${classesHead.dense}.weight`)) return { type: 'classes', classes, transform: { activation: classesHead.activation }, dropout: headDropout };
+    if (classes !== undefined && shape(`${classesHead.dense}.weight`)) {
+      // Logits that mean something else: a number, or classes that do not exclude each other.
+      keys.only('problem_type', [null, oneOfSeveral], null);
+      return { type: 'classes', classes, transform: { activation: classesHead.activation }, dropout: headDropout };
+    }
     return ofTokens === undefined ? undefined : { type: 'tokenClasses', classes: ofTokens, dropout: headDropout };
   };
 
@@ -131,11 +138,10 @@ export function encoderFamily(family: EncoderFamily): Family {
       transform.only('bias', [true], bias);
       head.only('pooling', ['first'], 'first');
     }
-    const classes = head.count('classes'), labels = Array.from({ length: classes }, (_, id) => `LABEL_${id}`);
+    const classes = head.count('classes');
     if (parameters.get('head.output.weight')?.shape[0] !== classes) throw new Error(`${name}: the head has not ${classes} rows`);
     return {
-      architectures: [type === 'classes' ? `${className}ForSequenceClassification` : `${className}ForTokenClassification`], [names.headDropout]: head.number('dropout', 0),
-      id2label: Object.fromEntries(labels.map((label, id) => [id, label])), label2id: Object.fromEntries(labels.map((label, id) => [label, id])),
+      ...(type === 'classes' ? { architectures: [`${className}ForSequenceClassification`], problem_type: oneOfSeveral } : { architectures: [`${className}ForTokenClassification`] }), [names.headDropout]: head.number('dropout', 0),
     };
   }
 }

@@ -56,7 +56,7 @@ export const t5: Family = {
       positional: { type: 't5Bias', buckets: keys.count('relative_attention_num_buckets', 32), maxDistance },
       norm: { type: 'rmsNorm', epsilon: keys.number('layer_norm_epsilon', 1e-6) },
       feedForward: gated ? { type: gatedTypes[gate as keyof typeof gatedTypes], hidden } : { type: 'mlp', hidden, activation: activations[name as keyof typeof activations] },
-      decoder: { depth: keys.count('num_decoder_layers', depth) }, tiedHead, ...(scaled ? { logitScale: 1 / Math.sqrt(width) } : {}),
+      decoder: { depth: keys.count('num_decoder_layers', depth) }, tiedHead, sharedEmbedding: true, ...(scaled ? { logitScale: 1 / Math.sqrt(width) } : {}),
       dropout: { embedding: dropout, attention: dropout, residual: dropout },
     };
   },

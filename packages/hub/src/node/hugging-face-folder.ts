@@ -30,10 +30,10 @@ export function loadHuggingFace<Type extends ModelType = ModelType>(folder: stri
  * @param specialTokens Those of the model, which `loadHuggingFace` gives.
  * @throws HuggingFaceConfigError
  */
-export function loadHuggingFaceTokenizer(folder: string, { begin, end }: SpecialTokens = {}): Tokenizer | undefined {
+export function loadHuggingFaceTokenizer(folder: string, { begin, end, padding }: SpecialTokens = {}): Tokenizer | undefined {
   const path = join(folder, 'tokenizer.json'), configPath = join(folder, 'tokenizer_config.json');
   if (!existsSync(path)) return undefined;
-  const about = { ...(begin === undefined ? {} : { begin }), ...(end === undefined ? {} : { end: typeof end === 'number' ? [end] : end }) };
+  const about = { ...(begin === undefined ? {} : { begin }), ...(end === undefined ? {} : { end: typeof end === 'number' ? [end] : end }), ...(padding === undefined ? {} : { padding }) };
   const tokenizer = readJsonFile(path) as object, config = existsSync(configPath) ? readJsonFile(configPath) as object : undefined;
   try {
     return huggingFaceTokenizer({ tokenizer, ...(config ? { config } : {}), ...about });
