@@ -35,7 +35,7 @@ async function compute(f: (...inputs: Tensor[]) => Tensor, operands: readonly Op
   const run = jit((...inputs: Tensor[]) => {
     const value = f(...inputs);
     if (!differentiate) return [value];
-    return [value, ...gradients(value, floats.map((i) => inputs[i]!), weightsFor(value.shape))];
+    return [value, ...gradients(value, floats.map((i) => inputs[i]!), { cotangent: weightsFor(value.shape) })];
   }, passes ? { device, passes } : { device });
   const [value, ...slopes] = await Promise.all(run(...operands.map(({ shape, dtype, data }) => input(shape, dtype, data))).map((output) => output.data()));
   run.release();

@@ -78,7 +78,7 @@ function referenceGradient([q, k, v, o, lse, g, ...captures]: readonly Tensor[],
   const scores = scoresOf(operands[0]!, operands[1]!, operands.slice(2), attributes), weights = weightsOf(scores, lse!);
   const upstream = wide(g!).permute(0, 2, 1, 3).reshape([B, G, H / G, T, D]), delta = wide(o!).mul(wide(g!)).sum(-1).permute(0, 2, 1).reshape([B, H, T, 1]);
   const slopes = weights.mul(upstream.matmul(wide(v!).reshape([B, G, 1, S, D]).transpose()).reshape([B, H, T, S]).sub(delta));
-  const [dq, dk, ...rest] = gradients(scores.modified, [operands[0]!, operands[1]!, ...(attributes.differentiate ?? []).map((i) => operands[i - 4]!)], slopes);
+  const [dq, dk, ...rest] = gradients(scores.modified, [operands[0]!, operands[1]!, ...(attributes.differentiate ?? []).map((i) => operands[i - 4]!)], { cotangent: slopes });
   const dv = weights.reshape([B, G, H / G, T, S]).transpose().matmul(upstream).sum(2).cast(v!.dtype);
   return [...[dq!, dk!, dv].map((gradient) => gradient.permute(0, 2, 1, 3)), ...rest];
 }

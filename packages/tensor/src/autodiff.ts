@@ -7,18 +7,27 @@ import { Tensor, full, scalar, scatterAdd, where, zeros } from './tensor.js';
 
 /**
  * ∂target/∂each of `wrt`, where `target` is a scalar, or Σ cotangent · ∂target/∂wrt for a given cotangent.
- * A tensor that the target does not depend on gets zeros.
- * @throws {TypeError} where the target or one of `wrt` is not float, or the target is no scalar and no cotangent is given.
+ * A tensor that the target does not depend on gets zeros. With `onto`, each gradient is added to the tensor given for it:
+ * while the others are still under way, so that no gradient is kept beside its sum.
+ * @throws {TypeError} where the target or one of `wrt` is not float, the target is no scalar and no cotangent is given, or
+ * `onto` is not a tensor of the same shape and dtype for each of `wrt`, which must then be inputs or variables, each once.
  */
-export function gradients(target: Tensor, wrt: readonly Tensor[], cotangent?: Tensor): Tensor[] {
+export function gradients(target: Tensor, wrt: readonly Tensor[], { cotangent, onto }: { readonly cotangent?: Tensor; readonly onto?: readonly Tensor[] } = {}): Tensor[] {
   if (!isFloat(target.dtype)) throw new TypeError(`gradients: the target must be float, got ${target.dtype}`);
   for (const x of wrt) if (!isFloat(x.dtype)) throw new TypeError(`gradients: cannot differentiate with respect to a ${x.dtype} tensor`);
   if (!cotangent && target.size !== 1) throw new TypeError(`gradients: the target must have one element, got ${n.show(target.shape)}; reduce it, or give a cotangent`);
   if (cotangent && !n.sameShape(cotangent.shape, target.shape)) throw new TypeError(`gradients: the cotangent's shape ${n.show(cotangent.shape)} is not the target's ${n.show(target.shape)}`);
-  return pull([target], [cotangent ?? full(target.shape, 1, target.dtype)], wrt).map((g, i) => g ?? zeros(wrt[i]!.shape, wrt[i]!.dtype));
+  if (onto) checkSums(onto, wrt);
+  return pull([target], [cotangent ?? full(target.shape, 1, target.dtype)], wrt, onto).map((g, i) => g ?? zeros(wrt[i]!.shape, wrt[i]!.dtype));
 }
 
-
+/** Gradients are added where they arise: what they belong to must have no other gradient that passes through. */
+function checkSums(onto: readonly Tensor[], wrt: readonly Tensor[]): void {
+  if (onto.length !== wrt.length || wrt.some((x, i) => !n.sameShape(x.shape, onto[i]!.shape) || x.dtype !== onto[i]!.dtype)) {
+    throw new TypeError(`gradients: onto must be tensors like those to differentiate by (${wrt.map(({ dtype, shape }) => `${dtype} ${n.show(shape)}`).join(', ')}), got ${onto.map(({ dtype, shape }) => `${dtype} ${n.show(shape)}`).join(', ')}`);
+  }
+  if (new Set(wrt.map((x) => x.node)).size < wrt.length || wrt.some((x) => x.node.op.kind !== 'leaf')) throw new TypeError('gradients: with onto, all to differentiate by must be inputs or variables, each once');
+}
 
 /** `grad(f)(x, …)` is ∂f/∂x: the gradient of a scalar function in its first argument (a tensor or an array of tensors). */
 export const grad = <X extends Tensor | readonly Tensor[], A extends readonly unknown[]>(f: (x: X, ...rest: A) => Tensor) =>
@@ -93,13 +102,13 @@ export function inlineCheckpoints(roots: readonly Node[]): Node[] {
   return roots.map((root) => map.get(root)!);
 }
 
-/** Pulls cotangents of `targets` back to `wrt`. */
-function pull(targets: readonly Tensor[], cotangents: readonly (Tensor | undefined)[], wrt: readonly Tensor[]): (Tensor | undefined)[] {
+/** Pulls cotangents of `targets` back to `wrt`, added to `onto`. */
+function pull(targets: readonly Tensor[], cotangents: readonly (Tensor | undefined)[], wrt: readonly Tensor[], onto?: readonly Tensor[]): (Tensor | undefined)[] {
   const order = topologicalOrder(targets.map((target) => target.node));
   const needed = new Set<Node>(wrt.map((x) => x.node));
   for (const node of order) if (node.inputs.some((input) => needed.has(input))) needed.add(node);
 
-  const sums = new Map<Node, Tensor>();
+  const sums = new Map<Node, Tensor>(onto?.map((sum, i) => [wrt[i]!.node, sum]));
   const accumulate = (node: Node, gradient: Tensor | undefined): void => {
     if (!gradient || !needed.has(node)) return;
     const before = sums.get(node);

@@ -117,6 +117,33 @@ describe('jit', () => {
     expect(saved.plan!.workBytes).toBeLessThan(0.7 * plain.plan!.workBytes);
     expect(saved.plan!.steps.reduce((sum, step) => sum + step.flops, 0)).toBeGreaterThan(plain.plan!.steps.reduce((sum, step) => sum + step.flops, 0));
   });
+  test('parts that wait for each other share working memory, and their gradients become one sum', async () => {
+    const w = new Variable([16, 16], 'f32', Float32Array.from({ length: 256 }, (_, i) => Math.sin(i)));
+    const loss = (x: Tensor): Tensor => { let h = x; for (let i = 0; i < 6; i++) h = h.matmul(read(w)).tanh(); return h.square().sum(); };
+    const build = (parts: number, wait: boolean) => jit((x: Tensor) => {
+      let sum: Tensor | undefined;
+      for (const part of x.split(parts, 0)) {
+        const [slope] = sum && wait ? gradients(loss(part.after(sum)), [read(w)], { onto: [sum] }) : gradients(loss(part), [read(w)]);
+        sum = sum && !wait ? sum.add(slope!) : slope;
+      }
+      return sum!;
+    }, { device });
+    const x = tensor(Float32Array.from({ length: 64 * 16 }, (_, i) => Math.cos(i)), { shape: [64, 16] }), one = build(1, false), quarter = build(1, false);
+    const whole = await one(x).data();
+    quarter(x.slice([0, 16]));
+    for (const wait of [false, true]) {
+      const parts = build(4, wait), sums = await parts(x).data();
+      sums.forEach((value, i) => expect(value).toBeCloseTo(whole[i]!, 3));
+      const { workBytes } = parts.plan!, room = quarter.plan!.workBytes + 3 * 4 * 256; // of one part, and the sum as it was, is, and will be
+      if (wait) expect(workBytes).toBeLessThanOrEqual(room); else expect(workBytes).toBeGreaterThan(room);
+    }
+  });
+  test('gradients are added only to what fits them', () => {
+    const x = tensor([1, 2, 3]), y = x.mul(2), sum = tensor([1, 1, 1]);
+    expect(() => gradients(x.sum(), [x], { onto: [tensor([1])] })).toThrow('onto must be tensors like those to differentiate by (f32 [3]), got f32 [1]');
+    expect(() => gradients(y.sum(), [y], { onto: [sum] })).toThrow('inputs or variables, each once');
+    expect(() => gradients(x.sum(), [x, x], { onto: [sum, sum] })).toThrow('inputs or variables, each once');
+  });
   test('many parameters and deep expressions give kernels of bounded size', async () => {
     const list = Array.from({ length: 300 }, (_, i) => new Variable([4], 'f32', new Float32Array(4).fill(i / 300)));
     const step = jit(() => {

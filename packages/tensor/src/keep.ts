@@ -11,8 +11,11 @@ import { sizeOf, type Node } from './node.js';
 /** A node seen through views: a strided window on `base`, in row-major elements of the base. */
 export interface StridedView { readonly base: Node; readonly offset: number; readonly strides: readonly number[] }
 
+/** Nodes that this one waits for and does not read. */
+export const waitsFor = (node: Node): readonly Node[] => (node.op.kind === 'barrier' ? node.inputs.slice(1) : []);
+
 /** Whether the node is a view whose elements are its operand's, moved. */
-const isView = (node: Node): boolean => ['reshape', 'permute', 'expand', 'slice', 'flip', 'barrier'].includes(node.op.kind);
+const isView = (node: Node): boolean => waitsFor(node).length === 0 && ['reshape', 'permute', 'expand', 'slice', 'flip', 'barrier'].includes(node.op.kind);
 
 /** Looks through views as long as they are strided windows; undefined where a reshape of a permutation needs a copy. */
 export function viewOf(node: Node): StridedView | undefined {
@@ -40,7 +43,7 @@ export function windowOperands(node: Node): readonly number[] {
   }
 }
 
-const isForced = (node: Node): boolean => ['leaf', 'reduce', 'concat', 'dot', 'scatterAdd', 'result'].includes(node.op.kind);
+const isForced = (node: Node): boolean => waitsFor(node).length > 0 || ['leaf', 'reduce', 'concat', 'dot', 'scatterAdd', 'result'].includes(node.op.kind);
 const expensive = new Set(['exp', 'log', 'sin', 'cos', 'tanh', 'erf', 'pow']);
 
 /** Beyond this many arrays to read, or this many operations on each other, even an expression with one user is kept. */
@@ -59,6 +62,7 @@ export function keptNodes(roots: readonly Node[], fuse: boolean): Set<Node> {
       const view = viewOf(node.inputs[i]!);
       forced.add(view && view.base.op.kind !== 'fused' ? view.base : node.inputs[i]!);
     }
+    for (const other of waitsFor(node)) forced.add(viewOf(other)?.base ?? other);
     if (node.op.kind === 'gather') {
       const view = viewOf(node.inputs[0]!);
       forced.add(view ? view.base : node.inputs[0]!);

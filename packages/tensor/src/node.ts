@@ -51,7 +51,10 @@ export type Op =
   | { readonly kind: 'checkpoint'; readonly body: { readonly inputs: readonly Node[]; readonly outputs: readonly Node[] } }
   /** Result number `index` of a fused or checkpoint node. */
   | { readonly kind: 'result'; readonly index: number }
-  /** The operand; no gradient flows through it. A `unique` one is never merged with an equal node: its users are computed apart. */
+  /**
+   * (x, …others) → x; no gradient flows through it. A `unique` one is never merged with an equal node: its users are
+   * computed apart. It is computed when the others have been.
+   */
   | { readonly kind: 'barrier'; readonly unique: boolean };
 
 export type LeafSource =
@@ -238,4 +241,4 @@ export function fused(op: FusedOp, inputs: readonly Node[], attributes: Readonly
   return outputs.map(({ shape, dtype }, index) => make({ kind: 'result', index }, [node], shape, dtype));
 }
 
-export const barrier = (x: Node, unique: boolean): Node => make({ kind: 'barrier', unique }, [x], x.shape, x.dtype);
+export const barrier = (x: Node, unique: boolean, others: readonly Node[] = []): Node => make({ kind: 'barrier', unique }, [x, ...others], x.shape, x.dtype);

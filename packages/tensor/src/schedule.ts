@@ -2,7 +2,7 @@
 import type { Graph } from './graph.js';
 import { rootsOf, topologicalOrder } from './graph.js';
 import { Group, type Addition, type Slots } from './groups.js';
-import { keptNodes, viewOf, windowOperands } from './keep.js';
+import { keptNodes, viewOf, waitsFor, windowOperands } from './keep.js';
 import type { Slot, View } from './kernel.js';
 import * as n from './node.js';
 import type { Node } from './node.js';
@@ -120,6 +120,11 @@ export function schedule(graph: Graph, slots: Slots, options: Required<PassOptio
       const { shape } = node.inputs[0]!, keptAxes = shape.map((_, axis) => axis).filter((axis) => !op.axes.includes(axis));
       const alone = fresh('loop', node, [...keptAxes, ...op.axes].map((axis) => shape[axis]!), keptAxes.length);
       settle(node, alone, (group) => group.tryReduction(node), (group, addition) => group.addReduction(node, addition));
+    } else if (waitsFor(node).length > 0) {
+      const group = fresh('loop', node, node.shape, node.shape.length);
+      group.addElementwise(node, group.tryElementwise(node)!);
+      for (const writer of writersOf(waitsFor(node).map((other) => slots.of(viewOf(other)?.base ?? other)))) group.after.add(writer);
+      place(group, node);
     } else {
       settle(node, fresh('loop', node, node.shape, node.shape.length), (group) => group.tryElementwise(node), (group, addition) => group.addElementwise(node, addition));
     }

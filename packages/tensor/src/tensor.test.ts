@@ -71,6 +71,17 @@ describe('plans agree with the reference', () => {
     const plain = gradients(f(x).sum(), [x, w]), saved = gradients(checkpoint(f)(x).sum(), [x, w]);
     for (const [i, g] of saved.entries()) { await agree(g); expect(await g.data(reference())).toEqual(await plain[i]!.data(reference())); }
   });
+  test('gradients added to others', async () => {
+    const x = random([3, 4]), w = random([4, 4], 2), onto = [random([3, 4], 3), random([4, 4], 4)], loss = x.matmul(w).tanh().matmul(w).after(x.mul(2)).mul(x.matmul(w)).sum();
+    const alone = gradients(loss, [x, w]);
+    for (const [i, sum] of gradients(loss, [x, w], { onto }).entries()) {
+      await agree(sum);
+      const expected = await onto[i]!.add(alone[i]!).data(reference());
+      (await sum.data(reference())).forEach((value, k) => expect(value).toBeCloseTo(expected[k]!, 5));
+    }
+    const untouched = tensor([1, 2]);
+    expect([...(await gradients(x.sum(), [untouched], { onto: [tensor([5, 6])] })[0]!.data(reference()))]).toEqual([5, 6]);
+  });
   test('swapped variables', async () => {
     for (const device of [reference(), new PlanDevice()]) {
       const a = new Variable([2], 'f32', new Float32Array([1, 2])), b = new Variable([2], 'f32', new Float32Array([3, 4]));

@@ -191,6 +191,8 @@ export class Tensor {
 
   /** The same value, through which no gradient flows. */
   stopGradient(): Tensor { return new Tensor(n.barrier(this.node, false)); }
+  /** The same value, through which no gradient flows, had only when `others` are computed: so is all that is made of it. For programs of parts that should not share memory. */
+  after(...others: readonly Tensor[]): Tensor { return new Tensor(n.barrier(this.node, true, others.map(({ node }) => node))); }
 
   // ── values ──
   /** Computes the tensor; its elements in row-major order (f16 as f32). A graph of host data alone needs a device. */

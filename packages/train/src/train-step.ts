@@ -125,7 +125,7 @@ export function trainStep({ model, device, optimizer, clip, seed = 0, microBatch
 
 type StepInputs = BatchTensors & { readonly scalars: Tensor; readonly key: Tensor };
 
-/** The mean loss of a batch and its gradients, part by part: each part's mean has the share of its tokens. */
+/** The mean loss of a batch and its gradients, part by part, each when the one before is done: each part's mean has the share of its tokens. */
 function lossAndGradients(model: TrainableModel, { tokens, targets, weights, input }: StepInputs, wrt: readonly Tensor[], parts: number): { loss: Tensor; pulled: readonly Tensor[] } {
   if (parts === 1) {
     const loss = model.loss(tokens, targets, weights, input);
@@ -138,10 +138,10 @@ function lossAndGradients(model: TrainableModel, { tokens, targets, weights, inp
   const total = counts.reduce((sum, one) => sum.add(one)), divisor = where(total.gt(0), total, 1);
   let result: { loss: Tensor; pulled: readonly Tensor[] } | undefined;
   for (let i = 0; i < parts; i++) {
-    const part = input && Object.fromEntries(inputParts.map(([name, parts]) => [name, parts[i]!]));
-    const loss = model.loss(tokenParts[i]!, targetParts[i]!, weightParts?.[i], part).mul(counts[i]!.div(divisor));
-    const pulled = gradients(loss, wrt);
-    result = result ? { loss: result.loss.add(loss), pulled: result.pulled.map((sum, k) => sum.add(pulled[k]!)) } : { loss, pulled };
+    const before = result, begun = <P>(part: P): P => (before && part instanceof Tensor ? part.after(...before.pulled) as P : part);
+    const part = input && Object.fromEntries(inputParts.map(([name, parts]) => [name, begun(parts[i]!)]));
+    const loss = model.loss(begun(tokenParts[i]!), begun(targetParts[i]!), begun(weightParts?.[i]), part).mul(counts[i]!.div(divisor));
+    result = { loss: before ? before.loss.add(loss) : loss, pulled: gradients(loss, wrt, before && { onto: before.pulled }) };
   }
   return result!;
 }
