@@ -88,8 +88,8 @@ export async function parameterValues(model: Model): Promise<Map<string, Float32
   return values;
 }
 
-/** What tokenizers know of special tokens. @param target Of an encoder-decoder: that of what it writes. */
-export function specialTokensOf(tokenizer: Tokenizer | undefined, target?: Tokenizer): SpecialTokens {
-  const { begin, end = [], padding } = tokenizer ?? {}, decoderStart = target?.begin;
-  return { ...(begin === undefined ? {} : { begin }), ...(end.length === 0 ? {} : { end: end.length === 1 ? end[0]! : end }), ...(padding === undefined ? {} : { padding }), ...(decoderStart === undefined ? {} : { decoderStart }) };
+/** What a tokenizer knows of special tokens. */
+export function specialTokensOf(tokenizer: Tokenizer | undefined): SpecialTokens {
+  const { begin, end = [], padding } = tokenizer ?? {};
+  return { ...(begin === undefined ? {} : { begin }), ...(end.length === 0 ? {} : { end: end.length === 1 ? end[0]! : end }), ...(padding === undefined ? {} : { padding }) };
 }

@@ -57,8 +57,9 @@ export function fieldsOf<Name extends string>({ name, rows }: Records, names: re
   });
 }
 
-/** Divides examples by group: of the groups, in the order of their SHA-256, the first so many are held out. @throws {Failure} with exit code 3 where a side would be empty. */
+/** Divides examples by group: of the groups, in the order of their SHA-256, the first so many are held out; a fraction of 1: all are on both sides. @throws {Failure} with exit code 3 where a side would be empty. */
 export function dividedByGroup<Example extends { readonly group: string }>(name: string, examples: readonly Example[], fraction: number): { train: Example[]; validation: Example[] } {
+  if (fraction === 1) return { train: [...examples], validation: [...examples] };
   const hashed = [...new Set(examples.map(({ group }) => group))].map((group) => ({ group, hash: createHash('sha256').update(group).digest('hex') })).sort((a, b) => (a.hash < b.hash ? -1 : 1));
   const held = new Set(hashed.slice(0, Math.max(1, Math.round(fraction * hashed.length))).map(({ group }) => group));
   if (held.size >= hashed.length) throw new Failure(exitCodes.data, `${name}: ${hashed.length} groups of examples are too few to hold ${fraction} of them out; use more data`);

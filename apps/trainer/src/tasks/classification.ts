@@ -1,6 +1,6 @@
 import type { Encoder } from '@ashlar/models';
 import { jit, type Device } from '@ashlar/tensor';
-import { classifiedBatches, classifiedEvaluation, type ClassifiedText, type Tokenizer } from '@ashlar/text';
+import { classifiedBatches, classifiedEvaluation, wholeTokens, type ClassifiedText, type Tokenizer } from '@ashlar/text';
 import { batchTensors } from '@ashlar/train';
 import type { ResolvedConfig } from '../config/resolve.js';
 import { dividedByGroup, fieldsOf, readRecords } from '../data/records.js';
@@ -26,7 +26,7 @@ export async function classificationMaterials(config: ResolvedConfig): Promise<M
   const tokensOf = ({ text, label }: { text: string; label: string }): Labelled => {
     const number = numbers.get(label);
     if (number === undefined) throw new Failure(exitCodes.data, `${records.name}: there is the label ${JSON.stringify(label)}, which is not among data.labels (${labels.join(', ')})`);
-    return { text, tokens: tokenizer.encode(text), label: number };
+    return { text, tokens: wholeTokens(tokenizer, text, training.context), label: number };
   };
   const [train, validation] = [sides.train.map(tokensOf), sides.validation.map(tokensOf)];
   const head = config.model.modelType === 'encoder' ? config.model.head : undefined;
@@ -42,15 +42,15 @@ export async function classificationMaterials(config: ResolvedConfig): Promise<M
     batches: classifiedBatches({ examples: train, context, batch, seed }), evaluation: classifiedEvaluation({ examples: validation, context, batch }),
     amounts: [['texts to train on', train.length], ['held out', validation.length], ['labels', labels.length]],
     baselines: () => [{ label: 'guessing', loss: Math.log(labels.length) }],
-    measure: (device) => measured(model, device, tokenizer, labels, train, validation, context, batch),
+    measure: (device) => measured(model, device, tokenizer, labels, data.validation < 1 ? train : undefined, validation, context, batch),
     [Symbol.dispose]() {},
   };
 }
 
-async function measured(model: Encoder, device: Device, tokenizer: Tokenizer, labels: readonly string[], train: readonly Labelled[], validation: readonly Labelled[], context: number, batch: number): Promise<Measures> {
+async function measured(model: Encoder, device: Device, tokenizer: Tokenizer, labels: readonly string[], train: readonly Labelled[] | undefined, validation: readonly Labelled[], context: number, batch: number): Promise<Measures> {
   const evaluation = classifiedEvaluation({ examples: validation, context, batch });
   const guess = jit(({ tokens, input }: ReturnType<typeof batchTensors>) => model.logits(tokens, { padding: input?.padding }).argmax(), { device, name: 'classify' });
-  const bayes = naiveBayes(train, labels.length, longestGram), rows: string[][] = [];
+  const bayes = train && naiveBayes(train, labels.length, longestGram), rows: string[][] = [];
   let right = 0, bayesRight = 0;
   for await (const one of evaluation) {
     const guesses = await guess(batchTensors(one)).data(), [, T] = one.shape;
@@ -60,15 +60,15 @@ async function measured(model: Encoder, device: Device, tokenizer: Tokenizer, la
       const label = one.targets[row]!, length = one.padding!.subarray(row * T, (row + 1) * T).indexOf(1), text = tokenizer.decode(one.tokens.subarray(row * T, row * T + (length < 0 ? T : length))).replaceAll('\ufffd', '');
       if (guesses[row] === label) right++;
       else rows.push([text, labels[label]!, labels[guesses[row]!]!]);
-      if (bayes.label(text) === label) bayesRight++;
+      if (bayes?.label(text) === label) bayesRight++;
     }
   }
   guess.release();
   const accuracy = right / validation.length, baseline = bayesRight / validation.length, percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
   return {
-    numbers: { accuracy, naiveBayesAccuracy: baseline, texts: validation.length },
+    numbers: { accuracy, ...(bayes ? { naiveBayesAccuracy: baseline } : {}), texts: validation.length },
     headline: ['accuracy', percent(accuracy)],
-    lines: [['accuracy', `${percent(accuracy)} of ${formatCount(validation.length)} texts, ${labels.length} labels`], ['naive Bayes', `${percent(baseline)}, n-grams of 1 to ${longestGram} characters`]],
+    lines: [['accuracy', `${percent(accuracy)} of ${formatCount(validation.length)} texts, ${labels.length} labels`], ...(bayes ? [['naive Bayes', `${percent(baseline)}, n-grams of 1 to ${longestGram} characters`] as const] : [])],
     examples: { titles: ['taken for another', 'is', 'taken for'], rows: rows.slice(0, 30) },
   };
 }

@@ -62,9 +62,10 @@ export function textMeasures(loss: number, charactersAToken: number): Measures {
   return { numbers: { bitsPerCharacter, perplexity }, headline: ['bits a character', bitsPerCharacter.toFixed(3)], lines: [['bits a character', bitsPerCharacter.toFixed(4)], ['perplexity', `${perplexity.toFixed(3)} a token`]] };
 }
 
-/** The part to train on and that which is held out. */
+/** The part to train on and that which is held out; with 1 both are the whole. */
 export function divided(corpus: Pick<Corpus, 'tokens' | 'name'>, validation: number): { train: TokenSource; validation: TokenSource } {
   const { length } = corpus.tokens;
+  if (validation === 1) return { train: corpus.tokens, validation: corpus.tokens };
   const parts = length === 0 ? undefined : split(corpus.tokens, { validation });
   if (parts === undefined || parts.validation.length < 2) {
     throw new Failure(exitCodes.data, `${corpus.name}: ${length} tokens are too few: the held-out fraction ${validation} must hold at least 2; use a longer text or a greater data.validation`);

@@ -15,7 +15,7 @@ export async function maskedLanguageModelMaterials(config: ResolvedConfig): Prom
   const { data, training: { batch, context, seed } } = config, text = holdsRecords(data.source!) ? await textsOfRecords(config) : wholeText(config);
   try {
     checkedHash(config, text);
-    const { tokenizer, train, validation, name } = text, mask = tokenizer.vocabularySize, vocabulary = vocabularyFor(config, mask + 1);
+    const { tokenizer, train, validation, name } = text, mask = tokenizer.mask ?? tokenizer.vocabularySize, vocabulary = vocabularyFor(config, Math.max(tokenizer.vocabularySize, mask + 1));
     const resolved = { ...config, model: { ...config.model, vocabulary }, data: { ...data, sha256: text.hash } } as ResolvedConfig, model = buildModel(resolved) as Encoder;
     const masking = { vocabularySize: tokenizer.vocabularySize, mask, seed }, evaluation = maskedEvaluation(evaluationBatches({ tokens: validation, context, batch }), masking);
     return {

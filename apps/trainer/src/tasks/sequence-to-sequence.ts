@@ -2,13 +2,14 @@ import { distance } from 'fastest-levenshtein';
 import { beamSearcher } from '@ashlar/generate';
 import type { EncoderDecoder } from '@ashlar/models';
 import type { Device } from '@ashlar/tensor';
-import { pairBatches, pairEvaluation, type TokenPair, type Tokenizer } from '@ashlar/text';
+import { pairBatches, pairEvaluation, wholeTokens, type TokenPair, type Tokenizer } from '@ashlar/text';
 import type { ResolvedConfig } from '../config/resolve.js';
 import { dividedByGroup, fieldsOf, readRecords } from '../data/records.js';
 import { exitCodes, Failure } from '../failure.js';
 import { formatCount } from '../progress/format.js';
 import { buildModel, checkedHash, vocabularyFor } from './building.js';
 import type { Materials, Measures } from './materials.js';
+import { targetTokens, type TargetTokens } from './target-tokens.js';
 import { tokenizerOf } from './tokenizers.js';
 
 type Pair = TokenPair & { readonly written: string };
@@ -25,11 +26,11 @@ export async function sequenceToSequenceMaterials(config: ResolvedConfig): Promi
   const examples = fieldsOf(records, ['source', 'target'], data.fields);
   const parts = dividedByGroup(records.name, examples, data.validation), textsOf = (side: typeof examples, key: 'source' | 'target'): string[] => side.map((example) => example[key]);
   const tokenizer = tokenizerOf(data.tokenizer, textsOf(examples, 'source'), textsOf(parts.train, 'source')), targetTokenizer = tokenizerOf(data.targetTokenizer!, textsOf(examples, 'target'), textsOf(parts.train, 'target'));
-  const pairsOf = (side: typeof examples): Pair[] => side.map(({ source, target }) => ({ written: source, source: tokenizer.encode(source), target: targetTokenizer.encode(target) }));
+  const about = targetTokens(targetTokenizer), { begin, end } = about, vocabulary = vocabularyFor(config, about.vocabularySize);
+  const pairsOf = (side: typeof examples): Pair[] => side.map(({ source, target }) => ({ written: source, source: wholeTokens(tokenizer, source, sourceContext), target: about.tokensOf(target) }));
   const [train, validation] = [pairsOf(parts.train), pairsOf(parts.validation)];
-  const begin = targetTokenizer.vocabularySize, end = begin + 1, vocabulary = vocabularyFor(config, end + 1);
   if (config.model.modelType !== 'encoderDecoder') throw new Error('sequenceToSequence needs an encoderDecoder');
-  const { sourceVocabulary = tokenizer.vocabularySize } = config.model;
+  const { sharedEmbedding, sourceVocabulary = sharedEmbedding ? vocabulary : tokenizer.vocabularySize } = config.model;
   if (sourceVocabulary < tokenizer.vocabularySize) throw new Failure(exitCodes.usage, `model.sourceVocabulary must be at least ${tokenizer.vocabularySize}, the number of tokens of the sources, got ${sourceVocabulary}`);
   const resolved: ResolvedConfig = { ...config, data: { ...data, sha256: records.hash }, model: { ...config.model, vocabulary, sourceVocabulary } };
   const model = buildModel(resolved) as EncoderDecoder, shape = { sourceContext, context, batch, begin, end };
@@ -42,7 +43,7 @@ export async function sequenceToSequenceMaterials(config: ResolvedConfig): Promi
     batches: batched(() => pairBatches({ pairs: train, seed, ...shape })), evaluation: batched(() => pairEvaluation({ pairs: validation, ...shape })),
     amounts: [['pairs to train on', train.length], ['held out', validation.length], ['tokens of sources', tokenizer.vocabularySize], ['tokens of targets', targetTokenizer.vocabularySize]],
     baselines: () => [{ label: 'guessing', loss: Math.log(vocabulary) }],
-    measure: (device, loss) => measured({ model, device, targetTokenizer, validation, sourceContext, context, begin, end }, loss),
+    measure: (device, loss) => measured({ model, device, targetTokenizer, validation, sourceContext, context, about }, loss),
     [Symbol.dispose]() {},
   };
 }
@@ -54,12 +55,11 @@ interface Measured {
   readonly validation: readonly Pair[];
   readonly sourceContext: number;
   readonly context: number;
-  readonly begin: number;
-  readonly end: number;
+  readonly about: TargetTokens;
 }
 
 /** Error rates of beam search, beside the nearest of the targets that a source has: of tokens, and of whole targets. */
-async function measured({ model, device, targetTokenizer, validation, sourceContext, context, begin, end }: Measured, loss: number): Promise<Measures> {
+async function measured({ model, device, targetTokenizer, validation, sourceContext, context, about }: Measured, loss: number): Promise<Measures> {
   const bySource = new Map<string, Pair[]>(), rows: string[][] = [];
   for (const pair of validation) bySource.set(pair.written, [...bySource.get(pair.written) ?? [], pair]);
   const sources = spread([...bySource], mostSources);
@@ -67,8 +67,8 @@ async function measured({ model, device, targetTokenizer, validation, sourceCont
   let edits = 0, tokens = 0, wrong = 0;
   try {
     for (const [written, pairs] of sources) {
-      const [best] = await search.run({ prompt: [begin], source: pairs[0]!.source, maxTokens: context - 1, endTokens: [end] });
-      const said = best!.tokens.filter((token) => token < begin), nearest = pairs.map(({ target }) => ({ target, distance: distance(asText(said), asText(target)) })).reduce((one, other) => (other.distance < one.distance ? other : one));
+      const [best] = await search.run({ prompt: about.prompt, source: pairs[0]!.source, maxTokens: context - about.prompt.length, endTokens: [about.end] });
+      const said = best!.tokens.filter(about.isText), nearest = pairs.map(({ target }) => target.subarray(about.prompt.length - 1)).map((target) => ({ target, distance: distance(asText(said), asText(target)) })).reduce((one, other) => (other.distance < one.distance ? other : one));
       edits += nearest.distance;
       tokens += nearest.target.length;
       if (nearest.distance > 0) wrong++;

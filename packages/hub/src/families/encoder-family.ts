@@ -62,7 +62,7 @@ export function encoderFamily(family: EncoderFamily): Family {
   };
 
   return {
-    name, modelType: 'encoder',
+    name, modelType: 'encoder', classifier: { type: 'classes', transform: { activation: classesHead.activation }, dropout: defaults.headDropout ?? 0.1 },
     table: (config) => ({
       prefix,
       modules: [

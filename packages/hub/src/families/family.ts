@@ -1,4 +1,4 @@
-import type { ModelConfigInput, ModelType } from '@ashlar/models';
+import type { EncoderConfigInput, ModelConfigInput, ModelType } from '@ashlar/models';
 import type { ConfigKeys } from '../config-keys.js';
 import type { ParameterShapes, TensorTable } from '../tensor-table.js';
 
@@ -11,6 +11,8 @@ export interface Family {
   readonly name: string;
   /** Which of our models it has. */
   readonly modelType: ModelType;
+  /** The head that its classifiers have; absent: it has none. */
+  readonly classifier?: Omit<Extract<EncoderConfigInput['head'], { type: 'classes' }>, 'classes'>;
   /** Where its tensors stand in the model of such a config. */
   table(config: ModelConfigInput): TensorTable;
   /**

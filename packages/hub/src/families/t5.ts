@@ -44,6 +44,7 @@ export const t5: Family = {
     const gate = name === 'gelu' ? 'gelu_new' : name;
     keys.only('is_gated_act', [gated], gated);
     keys.only('dense_act_fn', [name, gate], name);
+    // Its positions have no end.
     keys.ignore(['n_positions', 'classifier_dropout', 'initializer_factor']);
     keys.only('is_decoder', [false], false);
     const maxDistance = keys.count('relative_attention_max_distance', 128);
@@ -62,7 +63,7 @@ export const t5: Family = {
   },
 
   write(model, parameters) {
-    const stacks = stacksOf(model), attention = partOf(stacks, 'attention'), positional = partOf(stacks, 'positional'), norm = partOf(stacks, 'norm'), feedForward = partOf(stacks, 'feedForward'), residual = partOf(stacks, 'residual'), cross = model.inside('crossAttention');
+    const stacks = stacksOf(model), n_positions = alike(stacks, (stack) => stack.optionalCount('maxLength'), 'maxLength'), attention = partOf(stacks, 'attention'), positional = partOf(stacks, 'positional'), norm = partOf(stacks, 'norm'), feedForward = partOf(stacks, 'feedForward'), residual = partOf(stacks, 'residual'), cross = model.inside('crossAttention');
     const bias = alike(stacks, (stack) => stack.flag('bias', false), 'bias'), d_model = alike(stacks, (stack) => stack.count('width'), 'width');
     alike(residual, (part) => part.only('type', ['preNorm'], undefined), 'type');
     alike(norm, (part) => [part.only('type', ['rmsNorm'], undefined), part.only('gain', ['plain'], 'plain')], 'type');
@@ -89,7 +90,7 @@ export const t5: Family = {
     model.only('sharedEmbedding', [true], true);
     alike(stacks, (stack) => initialStd(stack), 'initialisation');
     return {
-      architectures: ['T5ForConditionalGeneration'], is_encoder_decoder: true, vocab_size: model.count('vocabulary'), d_model, d_kv, d_ff: up('encoder'), num_heads: heads,
+      architectures: ['T5ForConditionalGeneration'], is_encoder_decoder: true, vocab_size: model.count('vocabulary'), ...(n_positions === undefined ? {} : { n_positions }), d_model, d_kv, d_ff: up('encoder'), num_heads: heads,
       num_layers: stacks.encoder.count('depth'), num_decoder_layers: stacks.decoder.count('depth'), feed_forward_proj: activation ?? `${gatedPrefix}${gate === 'gelu_pytorch_tanh' ? 'gelu' : gate}`,
       relative_attention_num_buckets: alike(positional, (part) => part.count('buckets', 32), 'buckets'), relative_attention_max_distance: alike(positional, (part) => part.count('maxDistance', 128), 'maxDistance'),
       layer_norm_epsilon: alike(norm, (part) => part.number('epsilon', 1e-6), 'epsilon'), tie_word_embeddings: tied, dropout_rate: alike(stacks, (stack) => dropoutOf(stack).residual, 'dropout'),

@@ -22,6 +22,7 @@ export class GraphBuilder {
   readonly #taken: Set<string>;
   readonly #constants = new Map<string, string>();
   readonly #stored = new Map<object, string>();
+  readonly #known = new Map<string, string>();
   #count = 0;
 
   /** @param taken Names that inputs, outputs and parameters have. */
@@ -33,9 +34,12 @@ export class GraphBuilder {
     return name;
   }
 
-  /** Adds a node; gives the name of its first result. `output`: that name, if it must be a certain one; `unread`: how many more results it has. */
-  add(type: string, inputs: readonly string[], attributes: Readonly<Record<string, OnnxAttribute>> = {}, { output, unread = 0 }: { readonly output?: string; readonly unread?: number } = {}): string {
+  /** Adds a node, or finds an equal one; gives the name of its first result. `output`: that name, if it must be a certain one; `unread`: how many more results it has. */
+  add(type: string, inputs: readonly string[], attributes: Readonly<Record<string, OnnxAttribute>> = {}, { output, unread = 0 }: { readonly output?: string | undefined; readonly unread?: number } = {}): string {
+    const key = JSON.stringify([type, inputs, attributes]), known = this.#known.get(key);
+    if (known !== undefined && output === undefined) return known;
     const name = this.#fresh(type), result = output ?? name;
+    this.#known.set(key, result);
     this.#nodes.push({ type, name, inputs, outputs: [result, ...Array.from({ length: unread }, () => this.#fresh(type))], attributes });
     return result;
   }
@@ -64,11 +68,16 @@ export class GraphBuilder {
     return name;
   }
 
+  /** Contents under a name that nobody else has. */
+  keep(name: string, tensor: OnnxTensor): string {
+    this.#initializers.set(name, tensor);
+    return name;
+  }
+
   /** A weight under its own name. @throws {OnnxError} where another has that name. */
   weight(name: string, data: TypedArray, type: OnnxType, shape: readonly number[]): string {
     if (this.#initializers.has(name)) throw new OnnxError(`onnx: two weights are called ${name}; give each a name of its own by parameters`);
-    this.#initializers.set(name, onnxTensor(type, shape, data));
-    return name;
+    return this.keep(name, onnxTensor(type, shape, data));
   }
 
   /** The nodes and initializers without which these results could not be had. */

@@ -6,7 +6,9 @@ export const onnxTypes = { float: 1, int32: 6, int64: 7, bool: 9, float16: 10 } 
 export type OnnxType = keyof typeof onnxTypes;
 
 export interface OnnxTensor { readonly type: OnnxType; readonly shape: readonly number[]; /** Little-endian. */ readonly bytes: Uint8Array }
-export interface OnnxValue { readonly name: string; readonly type: OnnxType; readonly shape: readonly number[] }
+/** A size, or the name of one that is free; sums and products of names are joined by ` + ` and ` * `. */
+export type OnnxSize = number | string;
+export interface OnnxValue { readonly name: string; readonly type: OnnxType; readonly shape: readonly OnnxSize[] }
 export type OnnxAttribute = { readonly float: number } | { readonly int: number } | { readonly ints: readonly number[] } | { readonly string: string };
 export interface OnnxNode {
   readonly type: string;
@@ -60,7 +62,7 @@ const nodeMessage = ({ type, name, inputs, outputs, attributes }: OnnxNode): Mes
 const tensorMessage = (name: string, { type, shape, bytes }: OnnxTensor): Message => [numbers(1, shape), integer(2, onnxTypes[type]), text(8, name), ...inner(9, bytes)];
 
 const valueMessage = ({ name, type, shape }: OnnxValue): Message => {
-  const dimensions = shape.flatMap((size) => inner(1, integer(1, size)));
+  const dimensions = shape.flatMap((size) => inner(1, typeof size === 'number' ? integer(1, size) : text(2, size)));
   return [text(1, name), ...inner(2, ...inner(1, integer(1, onnxTypes[type]), ...inner(2, ...dimensions)))];
 };
 
