@@ -11,10 +11,11 @@ import { Emitter } from './emitter.js';
 import type { EmitContext, WasmKernel } from './fused.js';
 import { expNonPositive } from './math.js';
 import { share, vectorLoop } from './nest.js';
-import { grain, packFunction } from './pack.js';
+import { grain, packFunction, rowsFunction } from './pack.js';
 import { firstKey } from './residues.js';
+import { addAcross } from './skinny.js';
 import { finishTables, tableScratch, TableSums } from './table-gradient.js';
-import { packedRows, tilesFunction } from './tile.js';
+import { tilesFunction } from './tile.js';
 
 /**
  * Inputs q [B,H,T,D], k and v [B,G,S,D], o [B,T,H,D], lse [B,H,T], dO [B,T,H,D]; outputs dq [B,T,H,D], dk and dv
@@ -46,23 +47,21 @@ function emitGradient(context: EmitContext): void {
   const mods = attentionMods(kernel.attributes, attentionShape(kernel.inputs)), { causal, step } = mods;
   const wide = Math.ceil(D / 8) * 8;
   const e = new Emitter(module, f, mods.interner.slots.map((slot) => localOf(context, slot)));
-  /** Packs rows of a view as a left operand: four rows side by side for each d. */
-  const packRows = (view: View, rowAxis: number) => packFunction(module, 4, grain(view.strides[rowAxis]!, view.strides[3]!), view.slot.dtype);
+  /** Packs rows of a view as a left operand, or as a right one with D for columns, k = rows. */
+  const packRows = (view: View) => rowsFunction(module, view.strides[3] === 1, view.slot.dtype);
   /** Packs rows of a view as a right operand with the rows for columns, k = D. */
-  const packDeep = (view: View, rowAxis: number) => packFunction(module, 8, grain(view.strides[rowAxis]!, view.strides[3]!), view.slot.dtype);
-  /** Packs rows of a view as a right operand with D for columns, k = rows. */
-  const packWide = (view: View, rowAxis: number) => packFunction(module, 8, grain(view.strides[3]!, view.strides[rowAxis]!), view.slot.dtype);
+  const packDeep = (view: View) => packFunction(module, 8, grain(view.strides[2]!, view.strides[3]!), view.slot.dtype);
   const stride = (view: View, axis: number): Code => int(view.strides[axis]! * viewBytes(view) * (axis === 3 ? 1 : step));
   /** The place of number `i` of a block that begins at `first`. */
   const placeOf = (first: Code, i: Code): Code => add(first, step === 1 ? i : mul(i, int(step)));
   const number = (value: Code): Code => named(f, 'i32', e.segment, value);
-  const scoreTiles = tilesFunction(module, packedRows), rowTiles = tilesFunction(module, { row: scoreRow, step: 4 }), columnTiles = tilesFunction(module, { row: 4, step: scoreRow });
+  const scoreTiles = tilesFunction(module, { row: 4 * wide, step: 4 }), rowTiles = tilesFunction(module, { row: scoreRow, step: 4 }, 4 * wide), columnTiles = tilesFunction(module, { row: 4, step: scoreRow }, 4 * wide);
 
   let next = 0;
   const area = (bytes: number): Code => { const at = next; next += bytes; return named(f, 'i32', f.body, add(scratch, int(at))); };
-  const [keysDeep, valuesDeep, queryRows, upstreamRows] = [0, 1, 2, 3].map(() => area(4 * block * D)) as [Code, Code, Code, Code];
-  const [keysWide, queriesWide, upstreamWide, outputRows, dkBlock, dvBlock] = [0, 1, 2, 3, 4, 5].map(() => area(4 * block * wide)) as [Code, Code, Code, Code, Code, Code];
-  const dqBlock = outputRows; // its panels are read before the first gradient is written
+  const [keysDeep, valuesDeep] = [0, 1].map(() => area(4 * block * D)) as [Code, Code];
+  const [keyRows, queryRows, upstreamRows, outputRows, dkBlock, dvBlock] = [0, 1, 2, 3, 4, 5].map(() => area(4 * block * wide)) as [Code, Code, Code, Code, Code, Code];
+  const dqBlock = outputRows; // its rows are read before the first gradient is written
   const weights = area(block * scoreRow), slopes = area(block * scoreRow);
   /** Where the Σ o dO of a head's rows begin. */
   const deltasOf = (batch: Code, head: Code): Code => add(context.address(kernel.scratch[0]!), mul(add(mul(batch, int(H)), head), int(4 * roomOfRows(T))));
@@ -102,9 +101,9 @@ function emitGradient(context: EmitContext): void {
     function keyBlock(start: Code, count: Code): void {
       const panels = number(op('i32.shr_u', add(count, int(3)), int(2)));
       const place = (view: View): Code => viewAddress(context.address(view.slot), view, [get(batch), get(keyHead), start]);
-      e.push(call(packDeep(k, 2), keysDeep, place(k), stride(k, 2), stride(k, 3), count, int(D)));
-      e.push(call(packDeep(v, 2), valuesDeep, place(v), stride(v, 2), stride(v, 3), count, int(D)));
-      e.push(call(packWide(k, 2), keysWide, place(k), stride(k, 3), stride(k, 2), int(D), count));
+      e.push(call(packDeep(k), keysDeep, place(k), stride(k, 2), stride(k, 3), count, int(D)));
+      e.push(call(packDeep(v), valuesDeep, place(v), stride(v, 2), stride(v, 3), count, int(D)));
+      e.push(call(packRows(k), keyRows, place(k), stride(k, 2), stride(k, 3), count, int(D)));
       e.push([fillBytes(dkBlock, int(0), int(4 * block * wide)), fillBytes(dvBlock, int(0), int(4 * block * wide))]);
       const head = f.local('i32');
       const memberBody = e.scope(() => {
@@ -135,10 +134,8 @@ function emitGradient(context: EmitContext): void {
     function queryBlock(start: Code, count: Code, keyPanels: Code, head: Local, top: Code, rows: Code, mixed: Code): void {
       const [qPlace, gPlace] = [viewAddress(context.address(q.slot), q, [get(batch), get(head), top]), viewAddress(context.address(dO.slot), dO, [get(batch), top, get(head)])].map(number) as [Code, Code];
       const deltas = number(deltasOf(get(batch), get(head)));
-      e.push(call(packRows(q, 2), queryRows, qPlace, stride(q, 2), stride(q, 3), rows, int(D)));
-      e.push(call(packRows(dO, 1), upstreamRows, gPlace, stride(dO, 1), stride(dO, 3), rows, int(D)));
-      e.push(call(packWide(q, 2), queriesWide, qPlace, stride(q, 3), stride(q, 2), int(D), rows));
-      e.push(call(packWide(dO, 1), upstreamWide, gPlace, stride(dO, 3), stride(dO, 1), int(D), rows));
+      e.push(call(packRows(q), queryRows, qPlace, stride(q, 2), stride(q, 3), rows, int(D)));
+      e.push(call(packRows(dO), upstreamRows, gPlace, stride(dO, 1), stride(dO, 3), rows, int(D)));
       const first = e.scope(() => { rowDots(get(head), deltas, top, rows); });
       e.push(when(isFirst(deltas, top), first));
       const from = f.local('i32'), low = f.local('i32'), high = f.local('i32');
@@ -162,7 +159,7 @@ function emitGradient(context: EmitContext): void {
           e.push(set(touched, op('i64.or', get(touched), op('i64.and', columns, op('i64.or', strips, op('i64.shl', strips, long(int(32))))))));
           const place = number(add(offset, scaled(get(low), 4)));
           for (const [left, right, target] of [[queryRows, keysDeep, weights], [upstreamRows, valuesDeep, slopes]] as const) {
-            e.push(call(scoreTiles, add(left, mul(get(from), int(4 * D))), add(right, mul(get(low), int(4 * D))), add(target, place), int(scoreRow), stripPanels, columnPanels, int(D), int(16 * D), int(32 * D), int(0)));
+            e.push(call(scoreTiles, add(left, mul(get(from), int(4 * wide))), add(right, mul(get(low), int(4 * D))), add(target, place), int(scoreRow), stripPanels, columnPanels, int(D), int(16 * wide), int(32 * D), int(0)));
           }
           const row = f.local('i32');
           const eachRow = (checked: boolean): Segment => {
@@ -172,7 +169,7 @@ function emitGradient(context: EmitContext): void {
           // whether every score of a whole block counts
           const open = op('i32.and', op('i32.eqz', mixed), op('i32.eq', seenBy(get(from)), int(block)));
           e.push(when(open, eachRow(false), eachRow(true)));
-          e.push(call(rowTiles, add(slopes, place), add(keysWide, scaled(get(low), 32)), add(dqBlock, mul(get(from), int(4 * wide))), int(4 * wide), stripPanels, int(wide / 8), sub(get(high), get(low)), int(4 * scoreRow), scaled(count, 32), int(0)));
+          e.push(call(rowTiles, add(slopes, place), add(keyRows, mul(get(low), int(4 * wide))), add(dqBlock, mul(get(from), int(4 * wide))), int(4 * wide), stripPanels, int(wide / 8), sub(get(high), get(low)), int(4 * scoreRow), int(32), int(0)));
           addRows(get(from), to, head, top);
         });
         e.push(when(op('i32.lt_s', get(low), get(high)), inside));
@@ -186,8 +183,8 @@ function emitGradient(context: EmitContext): void {
           const row = number(scaled(op('i32.ctz', get(strips)), 8)), length = number(sub(minimum(rows, scaled(op('i32.ctz', above), 8)), row));
           const panels = number(minimum(op('i32.shr_u', height, int(2)), sub(keyPanels, op('i32.shr_u', get(column), int(2)))));
           const offset = number(add(mul(row, int(scoreRow)), scaled(get(column), 4)));
-          for (const [left, right, target] of [[weights, upstreamWide, dvBlock], [slopes, queriesWide, dkBlock]] as const) {
-            e.push(call(columnTiles, add(left, offset), add(right, mul(row, int(32))), add(target, mul(get(column), int(4 * wide))), int(4 * wide), panels, int(wide / 8), length, int(16), scaled(rows, 32), int(1)));
+          for (const [left, right, target] of [[weights, upstreamRows, dvBlock], [slopes, queryRows, dkBlock]] as const) {
+            e.push(call(columnTiles, add(left, offset), add(right, mul(row, int(4 * wide))), add(target, mul(get(column), int(4 * wide))), int(4 * wide), panels, int(wide / 8), length, int(16), int(32), int(1)));
           }
           e.push(set(strips, op('i32.and', get(strips), above)));
         });
@@ -213,14 +210,12 @@ function emitGradient(context: EmitContext): void {
 
     /** Begins a block of queries, whose dO is packed: Σ_d o · dO of its rows, four rows at a time, and gradients of 0. */
     function rowDots(head: Code, deltas: Code, top: Code, rows: Code): void {
-      e.push(call(packRows(o, 1), outputRows, viewAddress(context.address(o.slot), o, [get(batch), top, head]), stride(o, 1), stride(o, 3), rows, int(D)));
-      const row = f.local('i32'), at = f.local('i32'), sum = f.local('v128'), end = f.local('i32');
-      const inner: Segment = [set(sum, multiplyAdd(f, load('v128.load', add(outputRows, get(at))), load('v128.load', add(upstreamRows, get(at))), get(sum)))];
-      e.push(forRange(row, int(0), rows, int(4), [
-        set(sum, splat(f, 0)), set(at, mul(get(row), int(4 * D))), set(end, add(get(at), int(16 * D))),
-        whileBelow(at, get(end), int(16), inner),
-        store('v128.store', add(weights, scaled(get(row), 4)), get(sum)),
-      ]));
+      e.push(call(packRows(o), outputRows, viewAddress(context.address(o.slot), o, [get(batch), top, head]), stride(o, 1), stride(o, 3), rows, int(D)));
+      const row = f.local('i32'), at = f.local('i32'), end = f.local('i32'), sum = [0, 1, 2, 3].map(() => f.local('v128')), four: Segment = [];
+      const inner = sum.map((one, i) => set(one, multiplyAdd(f, load('v128.load', add(outputRows, get(at)), 4 * wide * i), load('v128.load', add(upstreamRows, get(at)), 4 * wide * i), get(one))));
+      four.push(sum.map((one) => set(one, splat(f, 0))), set(at, mul(get(row), int(4 * wide))), set(end, add(get(at), int(4 * wide))), whileBelow(at, get(end), int(16), inner));
+      four.push(store('v128.store', add(weights, scaled(get(row), 4)), addAcross(f, four, sum.map(get))));
+      e.push(forRange(row, int(0), rows, int(4), four));
       e.push(forRange(row, int(0), rows, int(1), store('i32.store', add(deltas, scaled(placeOf(top, get(row)), 4)), load('i32.load', add(weights, scaled(get(row), 4))))));
       e.push(zeroRows(head, top, rows));
     }

@@ -12,11 +12,11 @@ import type { EmitContext, WasmKernel } from './fused.js';
 import { floatToHalf } from './half.js';
 import { acrossLanes } from './math.js';
 import { share, vectorLoop } from './nest.js';
-import { grain, packFunction } from './pack.js';
+import { grain, packFunction, rowsFunction } from './pack.js';
 import { copyRow } from './skinny.js';
 import { softmaxEndsFunction, softmaxRowsFunction } from './softmax-rows.js';
 import { firstKey } from './residues.js';
-import { packedRows, tilesFunction } from './tile.js';
+import { tilesFunction } from './tile.js';
 
 /**
  * Inputs q [B,H,T,D], k and v [B,G,S,D]; outputs o [B,T,H,D] and lse [B,H,T], the logarithm of Σ exp(score) of each row.
@@ -40,15 +40,14 @@ function emitAttention(context: EmitContext): void {
   const wide = Math.ceil(D / 8) * 8; // columns of the result, padded
   const e = new Emitter(module, f, mods.interner.slots.map((slot) => localOf(context, slot)));
 
-  const packQ = packFunction(module, 4, grain(q.strides[2]!, q.strides[3]!), q.slot.dtype);
+  const rowsOf = (view: View) => rowsFunction(module, view.strides[3] === 1, view.slot.dtype);
   const packK = packFunction(module, 8, grain(k.strides[2]!, k.strides[3]!), k.slot.dtype);
-  const packV = packFunction(module, 8, grain(v.strides[3]!, v.strides[2]!), v.slot.dtype);
-  const scoreTiles = tilesFunction(module, packedRows), valueTiles = tilesFunction(module, { row: scoreRow, step: 4 });
+  const scoreTiles = tilesFunction(module, { row: 4 * wide, step: 4 }), valueTiles = tilesFunction(module, { row: scoreRow, step: 4 }, 4 * wide);
 
   // the thread's working area
   let next = 0;
   const area = (bytes: number): Code => { const at = next; next += bytes; return named(f, 'i32', f.body, add(scratch, int(at))); };
-  const queries = area(4 * block * D), keys = area(4 * block * D), values = area(4 * block * wide), result = area(4 * block * wide);
+  const queries = area(4 * block * wide), keys = area(4 * block * D), values = area(4 * block * wide), result = area(4 * block * wide);
   const scoreArea = area(block * scoreRow), maxima = area(4 * block), fresh = area(4 * block), sums = area(4 * block);
 
   /** Computes an integer here and names it. */
@@ -69,7 +68,7 @@ function emitAttention(context: EmitContext): void {
     const panels = number(op('i32.shr_u', add(rows, int(3)), int(2)));
     const queryRow = (row: Code): Code => viewAddress(context.address(q.slot), q, [get(batch), get(head), placeOf(row)]);
     if (few) for (let row = 0; row < T; row++) e.push(call(copyRow(module, q.slot.dtype), add(queries, int(4 * D * row)), queryRow(int(row)), int(q.strides[3]! * viewBytes(q)), int(D)));
-    else e.push(call(packQ, queries, viewAddress(context.address(q.slot), q, [get(batch), get(head), top]), int(step * q.strides[2]! * viewBytes(q)), int(q.strides[3]! * viewBytes(q)), rows, int(D)));
+    else e.push(call(rowsOf(q), queries, viewAddress(context.address(q.slot), q, [get(batch), get(head), top]), int(step * q.strides[2]! * viewBytes(q)), int(q.strides[3]! * viewBytes(q)), rows, int(D)));
     e.push(fillBytes(result, int(0), scaled(panels, 16 * wide)));
     const r = f.local('i32');
     e.push(forRange(r, int(0), int(4 * block), int(16), [
@@ -96,7 +95,7 @@ function emitAttention(context: EmitContext): void {
 
     function keyBlock(start: Code, count: Code, mixed: Code): void {
       e.push(call(packK, keys, viewAddress(context.address(k.slot), k, [get(batch), keyHead, start]), int(step * k.strides[2]! * viewBytes(k)), int(k.strides[3]! * viewBytes(k)), count, int(D)));
-      e.push(call(packV, values, viewAddress(context.address(v.slot), v, [get(batch), keyHead, start]), int(v.strides[3]! * viewBytes(v)), int(step * v.strides[2]! * viewBytes(v)), int(D), count));
+      e.push(call(rowsOf(v), values, viewAddress(context.address(v.slot), v, [get(batch), keyHead, start]), int(step * v.strides[2]! * viewBytes(v)), int(v.strides[3]! * viewBytes(v)), count, int(D)));
       const from = f.local('i32'), low = f.local('i32'), high = f.local('i32');
       const seenBy = (row: Code): Code => (causal ? clamp(keysUpTo(mods, add(placeOf(row), int(S - T)), start), int(0), count) : count);
       const height = number(stripHeight(mixed, seenBy(int(0)), count));
@@ -108,7 +107,7 @@ function emitAttention(context: EmitContext): void {
           const stripPanels = number(op('i32.shr_u', add(sub(to, get(from)), int(3)), int(2)));
           const line = number(add(add(scoreArea, mul(get(from), int(scoreRow))), scaled(get(low), 4)));
           const columnPanels = number(op('i32.shr_u', add(sub(get(high), get(low)), int(7)), int(3)));
-          e.push(call(scoreTiles, add(queries, mul(get(from), int(4 * D))), add(keys, mul(get(low), int(4 * D))), line, int(scoreRow), stripPanels, columnPanels, int(D), int(16 * D), int(32 * D), int(0)));
+          e.push(call(scoreTiles, add(queries, mul(get(from), int(4 * wide))), add(keys, mul(get(low), int(4 * D))), line, int(scoreRow), stripPanels, columnPanels, int(D), int(16 * wide), int(32 * D), int(0)));
           const row = f.local('i32');
           const eachRow = (checked: boolean): Segment => {
             const body = e.scope(() => { maskRow(row, start, get(low), get(high), columnPanels, checked); });
@@ -118,7 +117,7 @@ function emitAttention(context: EmitContext): void {
           const open = op('i32.and', op('i32.eqz', mixed), op('i32.eq', seenBy(get(from)), int(block)));
           e.push(when(open, eachRow(false), eachRow(true)));
           e.push(forRange(row, get(from), to, int(4), softmaxFour(row, start, get(low), columnPanels)));
-          e.push(call(valueTiles, line, add(values, scaled(get(low), 32)), add(result, mul(get(from), int(4 * wide))), int(4 * wide), stripPanels, int(wide / 8), sub(get(high), get(low)), int(4 * scoreRow), scaled(count, 32), int(1)));
+          e.push(call(valueTiles, line, add(values, mul(get(low), int(4 * wide))), add(result, mul(get(from), int(4 * wide))), int(4 * wide), stripPanels, int(wide / 8), sub(get(high), get(low)), int(4 * scoreRow), int(32), int(1)));
         });
         e.push(when(op('i32.lt_s', get(low), get(high)), inside));
       });

@@ -1,6 +1,6 @@
 /** Copies an operand of a product into panels: `width` neighbouring elements for each k, as f32, zeros beyond the edge. */
 import type { DType } from '@ashlar/tensor';
-import { access, accessLane, add, forRange, get, int, load, minimum, mul, named, op, set, shuffle, store, sub, when, whileBelow } from './code.js';
+import { access, accessLane, add, forRange, get, int, load, minimum, mul, named, op, set, shuffle, store, sub, vectorConstant, when, whileBelow } from './code.js';
 import type { Code, FunctionBuilder, Local, ModuleBuilder, Segment } from './encoder.js';
 import { halfToFloat, loadHalves } from './half.js';
 
@@ -95,5 +95,28 @@ export function packFunction(module: ModuleBuilder, width: 4 | 8, kind: Grain, d
       set(target, get(end)),
       set(source, add(get(source), mul(get(across), int(width)))),
     ]));
+  }));
+}
+
+/**
+ * packRows(target, source, across, along, count, k), strides in bytes: `count` rows of k elements become rows of
+ * ⌈k / 8⌉ · 8 floats, with zeros beyond k and in further rows up to a multiple of four. `contiguous`: whether `along` is one element.
+ */
+export function rowsFunction(module: ModuleBuilder, contiguous: boolean, dtype: DType): FunctionBuilder {
+  const name = `rows_${contiguous ? 'along' : 'strided'}_${dtype}`;
+  return module.once(name, () => module.define(name, new Array<'i32'>(6).fill('i32'), [], (f) => {
+    const [target, source, across, along, count, k] = f.params as [Local, Local, Local, Local, Local, Local];
+    const row = f.local('i32'), from = f.local('i32'), end = f.local('i32'), last = f.local('i32'), rowBytes = f.local('i32');
+    const half = dtype === 'f16', four: Segment = [], one: Segment = [];
+    four.push(store('v128.store', get(target), half ? loadHalves(f, four, get(from)) : load('v128.load', get(from))), set(from, add(get(from), int(half ? 8 : 16))));
+    one.push(accessLane('v128.store32_lane', get(target), half ? halfToFloat(f, one, op('i32x4.splat', access('i32.load16_u', [get(from)]))) : load('v128.load32_zero', get(from)), 0), set(from, add(get(from), get(along))));
+    f.body.push(set(rowBytes, op('i32.and', add(mul(get(k), int(4)), int(31)), int(-32))), forRange(row, int(0), get(count), int(1), [
+      set(from, get(source)), set(last, add(get(target), get(rowBytes))),
+      ...(contiguous ? [set(end, add(get(target), op('i32.and', mul(get(k), int(4)), int(-16)))), whileBelow(target, get(end), int(16), four)] : []),
+      set(end, add(sub(get(last), get(rowBytes)), mul(get(k), int(4)))), whileBelow(target, get(end), int(4), one),
+      whileBelow(target, get(last), int(4), store('i32.store', get(target), int(0))),
+      set(source, add(get(source), get(across))),
+    ]));
+    f.body.push(set(end, add(get(target), mul(op('i32.and', sub(int(0), get(count)), int(3)), get(rowBytes)))), whileBelow(target, get(end), int(16), store('v128.store', get(target), vectorConstant([0, 0, 0, 0]))));
   }));
 }

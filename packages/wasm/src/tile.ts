@@ -11,15 +11,17 @@ export const tileColumns = 8;
 /** How a panel of four rows lies in memory: bytes from row to row and from k to k + 1. */
 export interface RowLayout { readonly row: number; readonly step: number }
 export const packedRows: RowLayout = { row: 4, step: 16 };
+/** Bytes from k to k + 1 of a packed right operand. */
+const packedColumns = 4 * tileColumns;
 
 /**
  * tiles(a, b, c, cStride, rowPanels, columnPanels, k, aPanel, bPanel, accumulate), sizes in bytes:
  * c[i, j] (+)= Σₖ a[i, k] · b[k, j] for 4·rowPanels rows and 8·columnPanels columns.
- * `a` lies as `layout` says, a panel every `aPanel` bytes; `b` is eight contiguous columns for each k, a panel every
- * `bPanel` bytes. Terms are added in the order of k.
+ * `a` lies as `layout` says, a panel every `aPanel` bytes; `b` is eight contiguous columns for each k, `bStep` bytes from
+ * k to k + 1, a panel every `bPanel` bytes. Terms are added in the order of k.
  */
-export const tilesFunction = (module: ModuleBuilder, layout: RowLayout): FunctionBuilder => module.once(`tiles ${layout.row} ${layout.step}`, () =>
-  module.define(`tiles_${layout.row}_${layout.step}`, new Array<'i32'>(10).fill('i32'), [], (f) => {
+export const tilesFunction = (module: ModuleBuilder, layout: RowLayout, bStep = packedColumns): FunctionBuilder => module.once(`tiles ${layout.row} ${layout.step} ${bStep}`, () =>
+  module.define(`tiles_${layout.row}_${layout.step}_${bStep}`, new Array<'i32'>(10).fill('i32'), [], (f) => {
     const [a, b, c, cStride, rowPanels, columnPanels, k, aPanel, bPanel, accumulate] = f.params as [Local, Local, Local, Local, Local, Local, Local, Local, Local, Local];
     const j = f.local('i32'), i = f.local('i32'), aAt = f.local('i32'), aPointer = f.local('i32'), bPointer = f.local('i32'), left = f.local('i32');
     const rows = [0, 1, 2, 3].map(() => f.local('i32'));
@@ -37,7 +39,7 @@ export const tilesFunction = (module: ModuleBuilder, layout: RowLayout): Functio
         set(second, multiplyAdd(f, get(x), get(high), get(second))),
       ]),
       set(aPointer, add(get(aPointer), int(layout.step))),
-      set(bPointer, add(get(bPointer), int(4 * tileColumns))),
+      set(bPointer, add(get(bPointer), int(bStep))),
     ];
     const tile: Code = [
       rows.map((row, r) => set(row, r === 0 ? add(get(c), rowOffset) : add(get(rows[r - 1]!), get(cStride)))),
