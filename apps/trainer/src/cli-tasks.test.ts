@@ -17,19 +17,20 @@ const words = Array.from({ length: 240 }, (_, i) => [64, 8, 1].map((place) => le
 /** The label: whether a word begins in the first half of the letters. The target: its letters as capitals. */
 const classified = words.map((text) => ({ text, label: text[0]! < 'e' ? 'early' : 'late' })), pairs = words.map((source) => ({ source, target: [...source].join(' ').toUpperCase() }));
 
-function configOf(name: string, task: string, model: object, lines: readonly object[], data: object = {}, more: object = {}): string {
+function configOf(name: string, task: string, model: object, lines: readonly object[], data: object = {}, more: object = {}, rest: object = {}): string {
   writeFileSync(ground.at(`${name}.jsonl`), lines.map((line) => JSON.stringify(line)).join('\n'));
-  writeFileSync(ground.at(`${name}.json`), JSON.stringify({ task, model: { ...layers, ...model }, data: { source: `${name}.jsonl`, ...data }, training: { ...training, ...more } }));
+  writeFileSync(ground.at(`${name}.json`), JSON.stringify({ task, model: { ...layers, ...model }, data: { source: `${name}.jsonl`, ...data }, training: { ...training, ...more }, ...rest }));
   return ground.at(`${name}.json`);
 }
 
+const published = { results: [{ source: 'Someone 1999', tokenErrorRate: 0.0123, sequenceErrorRate: 0.045 }], note: 'on other words' };
 const encoder = (head: object): object => ({ modelType: 'encoder', vocabulary: 10, head });
 
 describe.each([
-  ['classification', () => configOf('labels', 'classification', encoder({ type: 'classes', pooling: 'first' }), classified), ({ accuracy }: Numbers) => accuracy! > 0.9],
-  ['maskedLanguageModel', () => configOf('hidden', 'maskedLanguageModel', encoder({ type: 'language' }), classified), ({ valLoss }: Numbers) => valLoss < Math.log(10)],
-  ['sequenceToSequence', () => configOf('pairs', 'sequenceToSequence', { modelType: 'encoderDecoder', crossAttention: { type: 'cross', heads: 2 } }, pairs, { targetTokenizer: 'symbol' }, { sourceContext: 8 }), ({ valLoss, tokenErrorRate, sequenceErrorRate, sources }: Numbers) => valLoss < 1.4 && sources === 24 && tokenErrorRate! < 7 / 8 && sequenceErrorRate! >= tokenErrorRate! / 2],
-] as const)('ashlar train, resume and eval: %s', (name, config, good) => {
+  ['classification', () => configOf('labels', 'classification', encoder({ type: 'classes', pooling: 'first' }), classified), ({ accuracy }: Numbers) => accuracy! > 0.9, 'naive Bayes'],
+  ['maskedLanguageModel', () => configOf('hidden', 'maskedLanguageModel', encoder({ type: 'language' }), classified), ({ valLoss }: Numbers) => valLoss < Math.log(10), 'perplexity'],
+  ['sequenceToSequence', () => configOf('pairs', 'sequenceToSequence', { modelType: 'encoderDecoder', crossAttention: { type: 'cross', heads: 2 } }, pairs, { targetTokenizer: 'symbol' }, { sourceContext: 8 }, { published }), ({ valLoss, tokenErrorRate, sequenceErrorRate, sources }: Numbers) => valLoss < 1.4 && sources === 24 && tokenErrorRate! < 7 / 8 && sequenceErrorRate! >= tokenErrorRate! / 2, 'token errors 1.23 %, targets wrong 4.50 %: Someone 1999'],
+] as const)('ashlar train, resume and eval: %s', (name, config, good, told) => {
   test('learns; goes on after it was killed with exactly the same losses; eval gives the numbers of the report', async () => {
     const train = (out: string) => ['train', '--config', config(), '--device', 'wasm', '--json', '--out', ground.at(out)];
     const whole = await ashlar(train(`${name}-whole`));
@@ -47,7 +48,7 @@ describe.each([
     const evaluated = await ashlar(['eval', '--run', ground.at(`${name}-whole`), '--device', 'wasm', '--json']), numbers = JSON.parse(evaluated.stdout) as Numbers;
     expect(numbers.valLoss).toBeCloseTo(rows.at(-1)!.valLoss!, 5);
     expect(good(numbers), evaluated.stdout).toBe(true);
-    expect(readFileSync(ground.at(`${name}-whole`, 'report.html'), 'utf8')).toContain('On what was held out');
+    expect(readFileSync(ground.at(`${name}-whole`, 'report.html'), 'utf8')).toContain(told);
   });
 });
 

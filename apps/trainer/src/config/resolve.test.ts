@@ -95,6 +95,8 @@ describe('what is wrong is said with the path, what was given and what is allowe
     [['sample.prompt='], 'c.json: sample.prompt: must not be empty, got ""'],
     [['training.context=17', 'model.maxLength=16'], 'c.json: training.context must be at most model.maxLength (16), got 17'],
     [['training.learningRate.warmup=100'], 'c.json: training.learningRate.warmup must be less than training.steps (100), got 100'],
+    [['published={ results: [{ source: Someone, accuracy: 0.5 }] }'], 'c.json: published: accuracy is of classification, and this is languageModel; leave it out'],
+    [['published={ results: [{ source: Someone }] }'], 'c.json: published: Someone must have a figure, one of accuracy, tokenErrorRate, sequenceErrorRate'],
     [['training.microBatches=3'], 'c.json: training.microBatches must divide training.batch (4), got 3'],
   ])('%j', (set, message) => {
     const found = failure(() => resolved(set));

@@ -3,6 +3,7 @@ import { dirname, isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
 import { exitCodes, Failure } from '../failure.js';
 import { runName } from '../run-folder.js';
+import { publishedProblem } from '../tasks/published.js';
 import { readConfigFile } from './config-file.js';
 import { describeIssues, valueAt } from './issues.js';
 import type { JsonSchema } from './json-schema.js';
@@ -53,7 +54,7 @@ export function resolveConfig(written: Plain, choices: ConfigChoices, where: str
 
 /** Fills in what follows from other keys, and checks keys against each other. */
 function completed(config: Config, where: string): ResolvedConfig {
-  const { model, data, training, sample } = config, task = taskOf(model);
+  const { model, data, training, sample, published } = config, task = taskOf(model);
   const { context, steps, learningRate } = training, isPairs = task === 'sequenceToSequence';
   const fail = (message: string): Failure => new Failure(exitCodes.usage, `${where}: ${message}`);
   if (config.task !== undefined && config.task !== task) throw fail(`task ${config.task} does not go with the model, which is for ${task}: change the modelType or the head`);
@@ -61,6 +62,8 @@ function completed(config: Config, where: string): ResolvedConfig {
     ['sample', sample, ['languageModel']], ['data.labels', data.labels, ['classification']], ['data.targetTokenizer', data.targetTokenizer, ['sequenceToSequence']],
     ['training.sourceContext', training.sourceContext, ['sequenceToSequence']], ['data.fields', data.fields, ['maskedLanguageModel', 'classification', 'sequenceToSequence']],
   ] as const) if (given !== undefined && !(tasks as readonly string[]).includes(task)) throw fail(`${name} is for ${tasks.join(', ')}, and this is ${task}; leave it out`);
+  const misplaced = published && publishedProblem(published, task);
+  if (misplaced !== undefined) throw fail(misplaced);
   const sourceContext = training.sourceContext ?? context, longest = isPairs ? Math.max(context, sourceContext) : context, maxLength = model.maxLength ?? longest;
   if (longest > maxLength) throw fail(`training.${context < longest ? 'sourceContext' : 'context'} must be at most model.maxLength (${maxLength}), got ${longest}`);
   if (learningRate.warmup >= steps) throw fail(`training.learningRate.warmup must be less than training.steps (${steps}), got ${learningRate.warmup}`);
@@ -80,7 +83,7 @@ function taskOf(model: Config['model']): TaskName {
   return model.head.type === 'language' ? 'maskedLanguageModel' : 'classification';
 }
 
-/** The part of a config that decides the course of the training: all but the name, the place of the data and the sample. */
+/** The part of a config that decides the course of the training: all but the name, the place of the data, the sample and what others published. */
 export function decisive({ model, data: { source: _, ...data }, training }: ResolvedConfig): unknown {
   return { model, data, training };
 }

@@ -1,6 +1,6 @@
 import { encoderHeadSchema, modelSchemasWith, type OwnParts } from '@ashlar/models';
 import { z } from 'zod';
-import { dataSection, sampleSection, taskNames, trainingSection } from './sections.js';
+import { dataSection, publishedSection, sampleSection, taskNames, trainingSection } from './sections.js';
 
 /** Where the JSON Schema of configs stands in the repository. */
 export const schemaFile = 'apps/trainer/schema/config.schema.json';
@@ -29,6 +29,7 @@ export const configSchemaWith = (parts?: OwnParts) => z.strictObject({
   data: dataSection.prefault({}),
   training: trainingSection,
   sample: sampleSection.optional(),
+  published: publishedSection.optional().describe('Results of others, which `ashlar eval` and the report show beside those of the run.'),
 });
 
 export const configSchema = configSchemaWith();

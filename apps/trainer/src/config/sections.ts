@@ -54,6 +54,21 @@ export const trainingSection = z.strictObject({
   checkpointEvery: count.default(500).describe('Steps between two checkpoints.'),
 });
 
+const figure = z.number().min(0).optional();
+
+/** What others report of the task. */
+export const publishedSection = z.strictObject({
+  results: z.array(z.strictObject({
+    source: z.string().min(1).describe('Who, when, where and with what.'),
+    accuracy: figure.describe('Of classification: the share of right labels.'),
+    tokenErrorRate: figure.describe('Of sequenceToSequence: edits a token of the nearest target.'),
+    sequenceErrorRate: figure.describe('Of sequenceToSequence: the share of sources whose target is wrong.'),
+  })).min(1),
+  note: z.string().min(1).optional().describe('How their data and measures differ from those of the run.'),
+});
+
+export type PublishedConfig = z.output<typeof publishedSection>;
+
 /** The text that the model writes once it is trained. */
 export const sampleSection = z.strictObject({
   prompt: z.string().min(1).default('\n').describe('What it goes on from.'),

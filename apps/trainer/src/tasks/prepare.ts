@@ -7,6 +7,7 @@ import { classificationMaterials } from './classification.js';
 import { languageModelMaterials } from './language-model.js';
 import { maskedLanguageModelMaterials } from './masked-language-model.js';
 import type { Materials } from './materials.js';
+import { publishedLines } from './published.js';
 import { sequenceToSequenceMaterials } from './sequence-to-sequence.js';
 
 const makers: Readonly<Record<TaskName, (config: ResolvedConfig) => Materials | Promise<Materials>>> = {
@@ -24,7 +25,13 @@ const makers: Readonly<Record<TaskName, (config: ResolvedConfig) => Materials | 
 export async function prepareMaterials(config: ResolvedConfig, run?: RunFolder): Promise<Materials> {
   if (config.data.source === undefined) throw new Failure(exitCodes.usage, 'no text to train on: add data.source to the config, or use --data FILE (or --data npm:NAME)');
   const materials = await makers[config.task](run ? { ...config, data: withKept(config.data, run) } : config), { tokenizer, targetTokenizer } = config.data;
-  return { ...materials, config: { ...materials.config, data: { ...materials.config.data, tokenizer, ...(targetTokenizer && { targetTokenizer }) } } };
+  return {
+    ...materials, config: { ...materials.config, data: { ...materials.config.data, tokenizer, ...(targetTokenizer && { targetTokenizer }) } },
+    measure: async (device, loss) => {
+      const measures = await materials.measure(device, loss);
+      return config.published ? { ...measures, lines: [...measures.lines, ...publishedLines(config.published)] } : measures;
+    },
+  };
 }
 
 function withKept({ tokenizer, targetTokenizer, ...data }: ResolvedConfig['data'], run: RunFolder): ResolvedConfig['data'] {
