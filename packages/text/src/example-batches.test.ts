@@ -35,8 +35,8 @@ describe('pairs', () => {
       const counted = evaluated.flatMap((one) => rows(one.targets, one.shape[1]).flatMap(([first]) => (first! > 0 ? [first!] : [])));
       expect(counted.sort((a, b) => a - b)).toEqual(all.map((_, i) => i + 1));
       expect(evaluated.reduce((sum, { weights }) => sum + weights.reduce((a, b) => a + b, 0), 0)).toBe(whole.predictions);
-      // Four lengths at most: 8, 16, 32, 40.
-      const least = Math.max(1, Math.floor(all.length / batch) - 4), epoch = Array.from({ length: least }, (_, i) => endless.batchAt(i)), seen = epoch.flatMap(firstOf);
+      // Seven lengths at most: 6, 8, 12, 16, 24, 32, 40.
+      const least = Math.max(1, Math.floor(all.length / batch) - 7), epoch = Array.from({ length: least }, (_, i) => endless.batchAt(i)), seen = epoch.flatMap(firstOf);
       expect(new Set(seen).size).toBe(seen.length);
       for (const one of epoch) {
         expect(one.source!.length / batch).toBeLessThanOrEqual(40);

@@ -10,14 +10,17 @@ export interface BucketRows {
 
 interface Bucket { readonly length: number; readonly examples: readonly number[] }
 
-const shortest = 8;
+const shortest = 6;
+/** 6, 8, 12, 16, 24, 32, 48 …: lengths that at most a third of a row can lack. */
+const longer = (length: number): number => (length % 3 === 0 ? (length / 3) * 4 : (length / 2) * 3);
+
 /** Streams of random numbers beside those of `batches`. */
 export const orderStream = 1, windowStream = 2, maskStream = 3, spanStream = 4;
 
-/** Examples by length: those up to 8 together, up to 16, 32 and so on, up to `longest`; buckets of fewer than `least` are joined to the next longer one, the last to the one before. */
+/** Examples by length: those up to 6 together, up to 8, 12, 16, 24 and so on, up to `longest`; buckets of fewer than `least` are joined to the next longer one, the last to the one before. */
 function bucketsOf(lengths: readonly number[], longest: number, least: number): Bucket[] {
   const buckets: { length: number; examples: number[] }[] = [];
-  for (let length = Math.min(shortest, longest); ; length = Math.min(2 * length, longest)) {
+  for (let length = Math.min(shortest, longest); ; length = Math.min(longer(length), longest)) {
     buckets.push({ length, examples: [] });
     if (length === longest) break;
   }
@@ -83,5 +86,5 @@ export function shuffledRows({ lengths, longest, batch, seed }: BucketOptions & 
 export function rowsInOrder({ lengths, longest, batch }: BucketOptions): readonly BucketRows[] {
   assertCount('batch', batch, 1);
   assertCount('context', longest, 1);
-  return bucketsOf(lengths, longest, 1).flatMap(({ length, examples }) => Array.from({ length: Math.ceil(examples.length / batch) }, (_, i) => ({ length, examples: examples.slice(i * batch, (i + 1) * batch) })));
+  return bucketsOf(lengths, longest, batch).flatMap(({ length, examples }) => Array.from({ length: Math.ceil(examples.length / batch) }, (_, i) => ({ length, examples: examples.slice(i * batch, (i + 1) * batch) })));
 }
