@@ -22,3 +22,4 @@ export { attention, type AttentionAttributes, type AttentionOptions } from './at
 export { applyMod, type MaskMod, type ModPoint, type ScoreMod, type TracedMod } from './mods.js';
 export { type AttentionTable } from './lower-mods.js';
 export { blockMap, rangeOfExpression, type BlockState } from './block-map.js';
+export { attentionParts, type AttentionPart } from './attention-parts.js';

@@ -2,41 +2,44 @@
  * Gradient of streaming attention: scores are computed again from q, k and the saved log-sum-exp, block by block.
  * One thread owns a key head of a batch entry with all its query heads, so that every sum has one order.
  */
-import type { FusedKernel, View } from '@ashlar/tensor';
+import type { DType, View } from '@ashlar/tensor';
 import { accessLane, add, call, fillBytes, forRange, get, int, load, minimum, mul, multiplyAdd, named, op, repeat, scaled, set, splat, store, sub, when, whileBelow } from './code.js';
 import type { Code, Local, Segment } from './encoder.js';
-import { attentionMods, attentionShape, block, clamp, eachBlock, greater, keysUpTo, localOf, maskOf, modSlots, scoreRow, scores, servesAttention, strip, stripHeight, trimColumns, viewAddress, viewBytes } from './attention-rows.js';
+import { attentionMods, attentionShape, block, clamp, eachBlock, keyPlaces, keysUpTo, localOf, maskOf, modSlots, queryPlaces, scoreRow, scores, servesAttention, strip, stripHeight, trimColumns, viewAddress, viewBytes } from './attention-rows.js';
+import type { AttentionMods } from './attention-rows.js';
 import { writeRow } from './attention.js';
 import { Emitter } from './emitter.js';
 import type { EmitContext, WasmKernel } from './fused.js';
+import { firstKey } from './keys-apart.js';
 import { expNonPositive } from './math.js';
 import { share, vectorLoop } from './nest.js';
 import { grain, packFunction, rowsFunction } from './pack.js';
-import { firstKey } from './residues.js';
 import { addAcross } from './skinny.js';
 import { finishTables, tableScratch, TableSums } from './table-gradient.js';
 import { tilesFunction } from './tile.js';
 
 /**
  * Inputs q [B,H,T,D], k and v [B,G,S,D], o [B,T,H,D], lse [B,H,T], dO [B,T,H,D]; outputs dq [B,T,H,D], dk and dv
- * [B,S,G,D], then the gradients of tables that the score mod reads. f16 gradients of the queries are summed in f32 scratch.
+ * [B,S,G,D], then the gradients of tables that the score mod reads. Scratch: Σ o dO of each row [B,H,T], then f32 sums of
+ * gradients that are halves.
  */
 export const attentionGradientKernel: WasmKernel = {
   when: servesAttention,
   scratch: (request) => {
-    const { B, H, T, D } = attentionShape(request.inputs);
-    return [4 * B * H * roomOfRows(T), ...(request.outputs[0]!.dtype === 'f16' ? [4 * B * H * T * D] : []), ...tableScratch(request)];
+    const shape = attentionShape(request.inputs), { B, H, T, D, G, S } = shape;
+    const sums = [4 * B * H * T * D, 4 * B * G * S * D, 4 * B * G * S * D].slice(0, sumsInScratch(request.outputs[0]!.dtype, attentionMods(request.attributes, shape).length));
+    return [4 * B * H * roomOfRows(T), ...sums, ...tableScratch(request)];
   },
   slots: (kernel) => modSlots(kernel.attributes),
   emit: emitGradient,
-  finish: (kernel) => finishTables(kernel, ownScratch(kernel)),
+  finish: (kernel) => finishTables(kernel, 1 + sumsInScratch(kernel.outputs[0]!.slot.dtype, attentionMods(kernel.attributes, attentionShape(kernel.inputs)).length)),
 };
 
 /** Numbers of a row each, in whole vectors. */
 const roomOfRows = (T: number): number => Math.ceil(T / 4) * 4;
 
-/** Scratch slots before those of the tables: Σ o dO of each row, and f32 gradients of queries in halves. */
-const ownScratch = ({ outputs }: FusedKernel): number => (outputs[0]!.slot.dtype === 'f16' ? 2 : 1);
+/** How many of dq, dk and dv are summed in f32 scratch: of halves those to which more than one block of scores adds. */
+const sumsInScratch = (dtype: DType, parts: number): number => (dtype !== 'f16' ? 0 : parts > 1 ? 3 : 1);
 
 function emitGradient(context: EmitContext): void {
   const { module, f, kernel, threads, thread, scratch } = context;
@@ -44,17 +47,13 @@ function emitGradient(context: EmitContext): void {
   const [dq, dk, dv] = kernel.outputs as [View, View, View];
   const { B, H, T, D, G, S } = attentionShape(kernel.inputs), perKey = H / G;
   if (B * H === 0) return;
-  const mods = attentionMods(kernel.attributes, attentionShape(kernel.inputs)), { causal, step } = mods;
+  const parts = attentionMods(kernel.attributes, attentionShape(kernel.inputs)), { causal } = parts[0]!;
   const wide = Math.ceil(D / 8) * 8;
-  const e = new Emitter(module, f, mods.interner.slots.map((slot) => localOf(context, slot)));
   /** Packs rows of a view as a left operand, or as a right one with D for columns, k = rows. */
   const packRows = (view: View) => rowsFunction(module, view.strides[3] === 1, view.slot.dtype);
   /** Packs rows of a view as a right operand with the rows for columns, k = D. */
   const packDeep = (view: View) => packFunction(module, 8, grain(view.strides[2]!, view.strides[3]!), view.slot.dtype);
-  const stride = (view: View, axis: number): Code => int(view.strides[axis]! * viewBytes(view) * (axis === 3 ? 1 : step));
-  /** The place of number `i` of a block that begins at `first`. */
-  const placeOf = (first: Code, i: Code): Code => add(first, step === 1 ? i : mul(i, int(step)));
-  const number = (value: Code): Code => named(f, 'i32', e.segment, value);
+  const stride = (view: View, axis: number, step = 1): Code => int(view.strides[axis]! * viewBytes(view) * step);
   const scoreTiles = tilesFunction(module, { row: 4 * wide, step: 4 }), rowTiles = tilesFunction(module, { row: scoreRow, step: 4 }, 4 * wide), columnTiles = tilesFunction(module, { row: 4, step: scoreRow }, 4 * wide);
 
   let next = 0;
@@ -65,68 +64,96 @@ function emitGradient(context: EmitContext): void {
   const weights = area(block * scoreRow), slopes = area(block * scoreRow);
   /** Where the Σ o dO of a head's rows begin. */
   const deltasOf = (batch: Code, head: Code): Code => add(context.address(kernel.scratch[0]!), mul(add(mul(batch, int(H)), head), int(4 * roomOfRows(T))));
-  const half = dq.slot.dtype === 'f16';
-  const dqBase = half ? context.address(kernel.scratch[1]!) : context.address(dq.slot);
-  /** f32 row of the query gradient. */
-  const dqLine = (batch: Code, query: Code, head: Code): Code => add(dqBase, mul(add(mul(add(mul(batch, int(T)), query), int(H)), head), int(4 * D)));
+  const sums = [dq, dk, dv].map((view, i) => (i < sumsInScratch(dq.slot.dtype, parts.length) ? kernel.scratch[1 + i] : undefined));
+  /** f32 row of the sums of dq (0), dk (1) or dv (2), as far as they are f32. */
+  const sumRow = (which: 0 | 1 | 2, batch: Code, place: Code, head: Code): Code => {
+    const [length, heads] = which === 0 ? [T, H] : [S, G], slot = sums[which];
+    return add(context.address(slot ?? [dq, dk, dv][which]!.slot), mul(add(mul(add(mul(batch, int(length)), place), int(heads)), head), int(4 * D)));
+  };
+  const tables = kernel.scratch.slice(1 + sums.filter((slot) => slot !== undefined).length).map((slot) => context.address(slot));
 
-  const sums = new TableSums(e, kernel, kernel.scratch.slice(ownScratch(kernel)).map((slot) => context.address(slot)), mods.tables);
+  const unit = f.local('i32'), batch = f.local('i32'), keyHead = f.local('i32'), firstHead = f.local('i32');
+  const unitBody: Segment = [
+    set(batch, op('i32.div_u', get(unit), int(G))), set(keyHead, op('i32.rem_u', get(unit), int(G))), set(firstHead, mul(get(keyHead), int(perKey))),
+    fillBytes(deltasOf(get(batch), get(firstHead)), int(-1), int(4 * perKey * roomOfRows(T))),
+    ...parts.map((mods, part) => emitPart(mods, part)),
+  ];
+  const whole = new Emitter(module, f, []);
+  sums.forEach((slot, which) => {
+    if (!slot) return;
+    const view = [dq, dk, dv][which]!, [length, first, heads] = which === 0 ? [T, firstHead, perKey] : [S, keyHead, 1] as const, place = f.local('i32');
+    const body = whole.scope(() => { writeRow(whole, viewAddress(context.address(view.slot), view, [get(batch), get(place), get(first)]), 2, D * heads, named(f, 'i32', whole.segment, sumRow(which as 0 | 1 | 2, get(batch), get(place), get(first))), splat(f, 1)); });
+    unitBody.push(forRange(place, int(0), int(length), int(1), body));
+  });
+  const { start, end } = share(f, f.body, thread, threads, B * G);
+  f.body.push(set(unit, get(start)), whileBelow(unit, get(end), int(1), unitBody));
 
-  const unit = f.local('i32');
-  const unitBody = e.scope(() => {
-    const batch = f.local('i32'), keyHead = f.local('i32');
-    e.push([set(batch, op('i32.div_u', get(unit), int(G))), set(keyHead, op('i32.rem_u', get(unit), int(G)))]);
-    e.bind(0, batch);
-    const query = f.local('i32'), member = f.local('i32');
-    const firstHead = number(mul(get(keyHead), int(perKey)));
-    sums.clear(get(unit), get(batch), get(keyHead), (address, bytes) => fillBytes(address, int(0), int(bytes)));
-    e.push(fillBytes(deltasOf(get(batch), firstHead), int(-1), int(4 * perKey * roomOfRows(T))));
-    eachBlock(e, step, int(S), (start, count) => {
-      if (step > 1) { const place = f.local('i32'); e.push(set(place, start)); e.bind(firstKey, place); }
-      keyBlock(start, count);
-    });
-    const unseen = e.scope(() => {
-      const head = number(add(firstHead, get(member)));
-      eachBlock(e, step, int(T), (top, rows) => { e.push(when(isFirst(deltasOf(get(batch), head), top), zeroRows(head, top, rows))); });
-    });
-    e.push(forRange(member, int(0), int(perKey), int(1), unseen));
-    if (half) {
-      const at = e.scope(() => {
-        const source = number(dqLine(get(batch), get(query), firstHead));
-        writeRow(e, viewAddress(context.address(dq.slot), dq, [get(batch), get(query), firstHead]), 2, D * perKey, source, splat(f, 1));
+  /** What a unit does with the scores of a part. */
+  function emitPart(mods: AttentionMods, part: number): Segment {
+    const { queryStep, keyStep } = mods, isLast = part === parts.length - 1;
+    const e = new Emitter(module, f, mods.interner.slots.map((slot) => localOf(context, slot))), tableSums = new TableSums(e, kernel, tables, mods.tables);
+    const number = (value: Code): Code => named(f, 'i32', e.segment, value);
+    const queryPlace = (top: Code, row: Code): Code => add(top, queryStep === 1 ? row : mul(row, int(queryStep)));
+    const keyPlace = (start: Code, key: Code): Code => add(start, keyStep === 1 ? key : mul(key, int(keyStep)));
+    const member = f.local('i32');
+    /** Where the gradient of a key (0) or value (1) is summed. */
+    const keySum = (which: 0 | 1, row: Code): { address: Code; bytes: number } => {
+      const view = which === 0 ? dk : dv;
+      return sums[which + 1] ? { address: sumRow(which === 0 ? 1 : 2, get(batch), row, get(keyHead)), bytes: 4 } : { address: viewAddress(context.address(view.slot), view, [get(batch), row, get(keyHead)]), bytes: viewBytes(view) };
+    };
+    return e.scope(() => {
+      e.bind(0, batch);
+      tableSums.begin(get(unit), get(batch), get(keyHead), part > 0);
+      // keys that no score of the first part can have
+      const place = f.local('i32'), [first, beyond] = mods.keyRemainders;
+      if (part === 0 && beyond - first < keyStep) e.push(forRange(place, int(0), int(S), int(1), [dk, dv].map((view, i) => { const { address, bytes } = keySum(i as 0 | 1, get(place)); return fillBytes(address, int(0), int(D * bytes)); })));
+      eachBlock(e, keyPlaces(mods), int(S), (start, count) => {
+        if (keyStep > 1) { e.push(set(place, start)); e.bind(firstKey, place); }
+        keyBlock(start, count);
       });
-      e.push(forRange(query, int(0), int(T), int(1), at));
-    }
+      const unseen = e.scope(() => {
+        const head = number(add(get(firstHead), get(member)));
+        eachBlock(e, queryPlaces(mods), int(T), (top, rows) => {
+          const deltas = deltasOf(get(batch), head);
+          const begin = e.scope(() => {
+            if (isLast) { e.push(zeroRows(head, top, rows)); return; }
+            e.push(call(packRows(dO), upstreamRows, viewAddress(context.address(dO.slot), dO, [get(batch), top, head]), stride(dO, 1, queryStep), stride(dO, 3), rows, int(D)));
+            rowDots(head, deltas, top, rows);
+          });
+          e.push(when(isFirst(deltas, top), begin));
+        });
+      });
+      // a later part begins no rows
+      if (part === 0) e.push(forRange(member, int(0), int(perKey), int(1), unseen));
+    });
 
     function keyBlock(start: Code, count: Code): void {
       const panels = number(op('i32.shr_u', add(count, int(3)), int(2)));
       const place = (view: View): Code => viewAddress(context.address(view.slot), view, [get(batch), get(keyHead), start]);
-      e.push(call(packDeep(k), keysDeep, place(k), stride(k, 2), stride(k, 3), count, int(D)));
-      e.push(call(packDeep(v), valuesDeep, place(v), stride(v, 2), stride(v, 3), count, int(D)));
-      e.push(call(packRows(k), keyRows, place(k), stride(k, 2), stride(k, 3), count, int(D)));
+      e.push(call(packDeep(k), keysDeep, place(k), stride(k, 2, keyStep), stride(k, 3), count, int(D)));
+      e.push(call(packDeep(v), valuesDeep, place(v), stride(v, 2, keyStep), stride(v, 3), count, int(D)));
+      e.push(call(packRows(k), keyRows, place(k), stride(k, 2, keyStep), stride(k, 3), count, int(D)));
       e.push([fillBytes(dkBlock, int(0), int(4 * block * wide)), fillBytes(dvBlock, int(0), int(4 * block * wide))]);
       const head = f.local('i32');
       const memberBody = e.scope(() => {
-        e.push(set(head, add(firstHead, get(member))));
+        e.push(set(head, add(get(firstHead), get(member))));
         e.bind(1, head);
         // the first query that sees key `start` is start + T − S
-        const from = (residue: Code): Code => {
-          const far = sub(add(start, int(T - S)), residue);
-          return causal ? clamp(step === 1 ? far : op('i32.div_s', greater(add(far, int(step - 1)), int(0)), int(step)), int(0), int(T)) : int(0);
-        };
-        eachBlock(e, step, int(T), (top, rows) => {
+        const from = causal ? clamp(add(start, int(T - S)), int(0), int(T)) : undefined;
+        eachBlock(e, queryPlaces(mods, start), int(T), (top, rows) => {
           const state = maskOf(e, mods, { batch: get(batch), head: get(head), top, rows, start, columns: count });
           const use = e.scope(() => { queryBlock(start, count, panels, head, top, rows, state.fails); });
           e.push(mods.placedMask ? when(state.holds, use) : use);
-        }, { from, wanted: mods.placedMask && ((top, rows) => maskOf(e, mods, { batch: get(batch), head: get(head), top, rows, start, columns: count }).holds) });
+        }, { ...(from && { from }), wanted: mods.placedMask && ((top, rows) => maskOf(e, mods, { batch: get(batch), head: get(head), top, rows, start, columns: count }).holds) });
       });
       e.push(forRange(member, int(0), int(perKey), int(1), memberBody));
       const key = f.local('i32');
       const writeBody = e.scope(() => {
-        const row = number(placeOf(start, get(key)));
-        for (const [view, source] of [[dk, dkBlock], [dv, dvBlock]] as const) {
-          writeRow(e, viewAddress(context.address(view.slot), view, [get(batch), row, get(keyHead)]), viewBytes(view), D, add(source, mul(get(key), int(4 * wide))), splat(f, 1));
-        }
+        const row = number(keyPlace(start, get(key)));
+        [dkBlock, dvBlock].forEach((source, i) => {
+          const { address, bytes } = keySum(i as 0 | 1, row);
+          writeRow(e, address, bytes, D, add(source, mul(get(key), int(4 * wide))), splat(f, 1), part > 0);
+        });
       });
       e.push(forRange(key, int(0), count, int(1), writeBody));
     }
@@ -134,12 +161,12 @@ function emitGradient(context: EmitContext): void {
     function queryBlock(start: Code, count: Code, keyPanels: Code, head: Local, top: Code, rows: Code, mixed: Code): void {
       const [qPlace, gPlace] = [viewAddress(context.address(q.slot), q, [get(batch), get(head), top]), viewAddress(context.address(dO.slot), dO, [get(batch), top, get(head)])].map(number) as [Code, Code];
       const deltas = number(deltasOf(get(batch), get(head)));
-      e.push(call(packRows(q), queryRows, qPlace, stride(q, 2), stride(q, 3), rows, int(D)));
-      e.push(call(packRows(dO), upstreamRows, gPlace, stride(dO, 1), stride(dO, 3), rows, int(D)));
+      e.push(call(packRows(q), queryRows, qPlace, stride(q, 2, queryStep), stride(q, 3), rows, int(D)));
+      e.push(call(packRows(dO), upstreamRows, gPlace, stride(dO, 1, queryStep), stride(dO, 3), rows, int(D)));
       const first = e.scope(() => { rowDots(get(head), deltas, top, rows); });
-      e.push(when(isFirst(deltas, top), first));
+      if (part === 0) e.push(when(isFirst(deltas, top), first));
       const from = f.local('i32'), low = f.local('i32'), high = f.local('i32');
-      const seenBy = (row: Code): Code => (causal ? clamp(keysUpTo(mods, add(placeOf(top, row), int(S - T)), start), int(0), count) : count);
+      const seenBy = (row: Code): Code => (causal ? clamp(keysUpTo(mods, add(queryPlace(top, row), int(S - T)), start), int(0), count) : count);
       const height = number(stripHeight(mixed, seenBy(int(0)), count));
       // bit 8 c + r: the eight rows from 8 r on have scores that may count in the eight columns from 8 c on
       const touched = f.local('i64'), long = (x: Code): Code => op('i64.extend_i32_u', x);
@@ -147,7 +174,7 @@ function emitGradient(context: EmitContext): void {
       const stripBody = e.scope(() => {
         const to = number(minimum(add(get(from), height), rows));
         const visible = number(seenBy(sub(to, int(1))));
-        trimColumns(e, mods, { batch: get(batch), head: get(head), top: number(placeOf(top, get(from))), rows: number(sub(to, get(from))), start }, visible, mixed, low, high);
+        trimColumns(e, mods, { batch: get(batch), head: get(head), top: number(queryPlace(top, get(from))), rows: number(sub(to, get(from))), start }, visible, mixed, low, high);
         const offset = number(mul(get(from), int(scoreRow)));
         const inside = e.scope(() => {
           const stripPanels = number(op('i32.shr_u', add(sub(to, get(from)), int(3)), int(2)));
@@ -202,21 +229,21 @@ function emitGradient(context: EmitContext): void {
     function zeroRows(head: Code, top: Code, rows: Code): Code {
       const row = f.local('i32'), at = f.local('i32'), end = f.local('i32');
       return forRange(row, int(0), rows, int(1), [
-        set(at, dqLine(get(batch), placeOf(top, get(row)), head)), set(end, add(get(at), int(16 * Math.floor(D / 4)))),
+        set(at, sumRow(0, get(batch), queryPlace(top, get(row)), head)), set(end, add(get(at), int(16 * Math.floor(D / 4)))),
         whileBelow(at, get(end), int(16), store('v128.store', get(at), splat(f, 0))),
         Array.from({ length: D % 4 }, (_, i) => store('i32.store', get(end), int(0), 4 * i)),
       ]);
     }
 
-    /** Begins a block of queries, whose dO is packed: Σ_d o · dO of its rows, four rows at a time, and gradients of 0. */
+    /** Begins a block of queries, whose dO is there: Σ_d o · dO of its rows, four rows at a time, and gradients of 0. */
     function rowDots(head: Code, deltas: Code, top: Code, rows: Code): void {
-      e.push(call(packRows(o), outputRows, viewAddress(context.address(o.slot), o, [get(batch), top, head]), stride(o, 1), stride(o, 3), rows, int(D)));
+      e.push(call(packRows(o), outputRows, viewAddress(context.address(o.slot), o, [get(batch), top, head]), stride(o, 1, queryStep), stride(o, 3), rows, int(D)));
       const row = f.local('i32'), at = f.local('i32'), end = f.local('i32'), sum = [0, 1, 2, 3].map(() => f.local('v128')), four: Segment = [];
       const inner = sum.map((one, i) => set(one, multiplyAdd(f, load('v128.load', add(outputRows, get(at)), 4 * wide * i), load('v128.load', add(upstreamRows, get(at)), 4 * wide * i), get(one))));
       four.push(sum.map((one) => set(one, splat(f, 0))), set(at, mul(get(row), int(4 * wide))), set(end, add(get(at), int(4 * wide))), whileBelow(at, get(end), int(16), inner));
       four.push(store('v128.store', add(weights, scaled(get(row), 4)), addAcross(f, four, sum.map(get))));
       e.push(forRange(row, int(0), rows, int(4), four));
-      e.push(forRange(row, int(0), rows, int(1), store('i32.store', add(deltas, scaled(placeOf(top, get(row)), 4)), load('i32.load', add(weights, scaled(get(row), 4))))));
+      e.push(forRange(row, int(0), rows, int(1), store('i32.store', add(deltas, scaled(queryPlace(top, get(row)), 4)), load('i32.load', add(weights, scaled(get(row), 4))))));
       e.push(zeroRows(head, top, rows));
     }
 
@@ -226,16 +253,16 @@ function emitGradient(context: EmitContext): void {
      */
     function gradientRow(row: Local, start: Code, low: Code, visible: Code, columnPanels: Code, head: Local, top: Code, deltas: Code, checked: boolean): void {
       const position = f.local('i32');
-      e.push(set(position, placeOf(top, get(row))));
+      e.push(set(position, queryPlace(top, get(row))));
       e.bind(2, position);
       const limit = checked ? number(causal ? clamp(keysUpTo(mods, add(get(position), int(S - T)), start), int(0), visible) : visible) : undefined;
-      const origin = step === 1 ? start : int(0), end = number(add(low, scaled(columnPanels, 8)));
-      const stop = number(step === 1 ? minimum(int(S), add(origin, end)) : end);
+      const origin = keyStep === 1 ? start : int(0), end = number(add(low, scaled(columnPanels, 8)));
+      const stop = number(keyStep === 1 ? minimum(int(S), add(origin, end)) : end);
       const rows = [weights, slopes].map((at) => number(add(at, mul(get(row), int(scoreRow))))), lines = rows.map((at) => number(sub(at, mul(origin, int(4))))) as [Code, Code];
       const logSum = named(f, 'v128', e.segment, load('v128.load32_splat', viewAddress(context.address(lse.slot), lse, [get(batch), get(head), get(position)])));
       const delta = named(f, 'v128', e.segment, load('v128.load32_splat', add(deltas, scaled(get(position), 4))));
-      sums.addRow((addTerms) => {
-        vectorLoop(e, 3, step === 1 ? S : block, 1, () => {
+      tableSums.addRow((addTerms) => {
+        vectorLoop(e, 3, keyStep === 1 ? S : block, 1, () => {
           const at = lines.map((line) => number(add(line, e.vectorOffset()))) as [Code, Code];
           const key = sub(op('i32.shr_u', e.vectorOffset(), int(2)), origin);
           const { score, valid } = scores(e, mods, load('v128.load', at[0]), key, limit);
@@ -254,7 +281,7 @@ function emitGradient(context: EmitContext): void {
       const row = f.local('i32'), target = f.local('i32'), source = f.local('i32');
       const whole = Math.floor(D / 4) * 4;
       const body: Segment = [
-        set(target, dqLine(get(batch), placeOf(top, get(row)), get(head))), set(source, add(dqBlock, mul(get(row), int(4 * wide)))),
+        set(target, sumRow(0, get(batch), queryPlace(top, get(row)), get(head))), set(source, add(dqBlock, mul(get(row), int(4 * wide)))),
       ];
       if (whole) {
         const end = named(f, 'i32', body, add(get(target), int(4 * whole)));
@@ -268,7 +295,5 @@ function emitGradient(context: EmitContext): void {
       }
       e.push(forRange(row, from, to, int(1), body));
     }
-  });
-  const { start, end } = share(f, f.body, thread, threads, B * G);
-  f.body.push(set(unit, get(start)), whileBelow(unit, get(end), int(1), unitBody));
+  }
 }

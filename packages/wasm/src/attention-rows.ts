@@ -1,6 +1,6 @@
 /** What the attention kernels share: shapes, addresses, and the scaled, masked scores of a row. */
-import type { AttentionTable, Expression, FusedRequest, Slot, View } from '@ashlar/tensor';
-import { visitExpression } from '@ashlar/tensor';
+import type { AttentionPart, AttentionTable, Expression, FusedRequest, Slot, View } from '@ashlar/tensor';
+import { attentionParts, visitExpression } from '@ashlar/tensor';
 import { add, forRange, get, int, minimum, mul, named, op, set, splat, sub, vectorConstant, when } from './code.js';
 import type { Code, FunctionBuilder, Local } from './encoder.js';
 import type { Emitter } from './emitter.js';
@@ -9,7 +9,7 @@ import { possibilities } from './mask-blocks.js';
 import type { Interval, Possible } from './mask-blocks.js';
 import { Interner } from './normal.js';
 import type { Node, NormalIndex } from './normal.js';
-import { keysApart, residueStep, withinResidues } from './residues.js';
+import { keysApart } from './keys-apart.js';
 
 /** Queries and keys of a block. */
 export const block = 64;
@@ -42,40 +42,38 @@ export function servesAttention({ inputs, attributes }: FusedRequest): boolean {
 export interface TableReads { readonly table: number; readonly position: NormalIndex; readonly coefficient: Node; readonly guard: Node | undefined }
 
 /**
- * Scale, causality, and the expressions over loop axes 0…3 = batch, head, query, key that change or mask a score;
- * `slope` is the derivative of `score` in the scaled score, undefined where that is 1.
+ * Scale, causality, and the expressions over loop axes 0…3 = batch, head, query, key that change or mask a score of a
+ * part; `slope` is the derivative of `score` in the scaled score, undefined where that is 1.
  */
-export interface AttentionMods {
+export interface AttentionMods extends Pick<AttentionPart, 'queryStep' | 'keyStep' | 'keyRemainders' | 'shift'> {
   readonly scale: number;
   readonly causal: boolean;
   readonly interner: Interner;
+  /** What a block has not settled of the mask. In it and the others, where `keyStep` is not 1, axis 3 numbers the keys of a block, whose first stands at the place that is on axis `firstKey`. */
   readonly mask: Node | undefined;
   readonly score: Node | undefined;
   readonly slope: Node | undefined;
   readonly tables: readonly TableReads[];
-  /** Neighbours in a block of queries, or of keys, stand so many places apart (see `residueStep`). */
-  readonly step: number;
-  /**
-   * The whole mask. Where `step` is not 1, `mask` lacks what a block has settled, and in it and the others axis 3 numbers
-   * the keys of a block, whose first stands at the place that is on axis `firstKey`.
-   */
+  /** The whole mask, by places. */
   readonly placedMask: Node | undefined;
 }
 
-export function attentionMods(attributes: Readonly<Record<string, unknown>>, { T, S }: AttentionShape, mayStep = true): AttentionMods {
-  const interner = new Interner(), wanted = (attributes['differentiate'] ?? []) as readonly number[], mask = attributes['mask'] as Expression | undefined;
-  const step = mask && mayStep ? residueStep(mask, Math.min(T, S)) : 1, apart = step === 1 ? (e: Expression): Expression => e : keysApart(step, S);
-  const node = (e: unknown): Node | undefined => (e === undefined ? undefined : interner.node(apart(e as Expression)));
-  const [masked, score, slope] = [node(mask && withinResidues(mask, step)), node(attributes['score']), node(attributes['slope'])];
-  const tables = ((attributes['tables'] ?? []) as readonly AttentionTable[]).filter(({ input }) => wanted.includes(input)).map(({ input, position, coefficient, guard }): TableReads => {
-    const condition = guard && interner.node(apart(guard)), { index } = apart({ kind: 'index', dtype: 'i32', index: position }) as Expression & { kind: 'index' };
-    return { table: wanted.indexOf(input), position: interner.index(index, condition), coefficient: interner.node(apart(coefficient)), guard: condition };
+/** The mods of each part of the scores. */
+export const attentionMods = (attributes: Readonly<Record<string, unknown>>, shape: AttentionShape): AttentionMods[] =>
+  attentionParts(attributes['mask'] as Expression | undefined, shape).map(({ mask, rest, ...part }) => {
+    const interner = new Interner(), wanted = (attributes['differentiate'] ?? []) as readonly number[];
+    const apart = part.keyStep === 1 ? (e: Expression): Expression => e : keysApart(part.keyStep, shape.S);
+    const node = (e: unknown): Node | undefined => (e === undefined ? undefined : interner.node(apart(e as Expression)));
+    const [masked, score, slope] = [node(rest), node(attributes['score']), node(attributes['slope'])];
+    const tables = ((attributes['tables'] ?? []) as readonly AttentionTable[]).filter(({ input }) => wanted.includes(input)).map(({ input, position, coefficient, guard }): TableReads => {
+      const condition = guard && interner.node(apart(guard)), { index } = apart({ kind: 'index', dtype: 'i32', index: position }) as Expression & { kind: 'index' };
+      return { table: wanted.indexOf(input), position: interner.index(index, condition), coefficient: interner.node(apart(coefficient)), guard: condition };
+    });
+    return {
+      ...part, scale: attributes['scale'] as number, causal: attributes['causal'] as boolean, interner, mask: masked, score, tables,
+      slope: slope?.kind === 'constant' && slope.value === 1 ? undefined : slope, placedMask: mask && interner.node(mask),
+    };
   });
-  return {
-    scale: attributes['scale'] as number, causal: attributes['causal'] as boolean, interner, mask: masked, score, tables, step,
-    slope: slope?.kind === 'constant' && slope.value === 1 ? undefined : slope, placedMask: mask && interner.node(mask),
-  };
-}
 
 /** Slots that the mods load from. */
 export function modSlots(attributes: Readonly<Record<string, unknown>>): Slot[] {
@@ -123,39 +121,57 @@ export function scores(e: Emitter, mods: AttentionMods, raw: Code, key: Code, li
 }
 
 /** How many keys of a block that begins at `start` stand no further than `last`; below 0 where `last` lies before `start`. */
-export function keysUpTo({ step }: AttentionMods, last: Code, start: Code): Code {
+export function keysUpTo({ keyStep }: AttentionMods, last: Code, start: Code): Code {
   const far = sub(last, start);
-  return step === 1 ? add(far, int(1)) : op('i32.div_s', greater(add(far, int(step)), int(0)), int(step));
+  return keyStep === 1 ? add(far, int(1)) : op('i32.div_s', greater(add(far, int(keyStep)), int(0)), int(keyStep));
+}
+
+/** Places whose neighbours in a block stand `step` apart: those with remainders by it from `first` up to `end`. */
+export interface Places { readonly step: number; readonly first: Code; readonly end: Code; /** There is one remainder. */ readonly alone: boolean }
+
+/** The places of keys that queries of remainder `query` meet; undefined: of any. */
+export function keyPlaces({ keyStep, keyRemainders: [first, end], shift }: AttentionMods, query?: Code): Places {
+  if (shift === undefined || !query) return { step: keyStep, first: int(first), end: int(end), alone: end - first === 1 };
+  const own = op('i32.rem_u', add(query, int(shift)), int(keyStep));
+  return { step: keyStep, first: own, end: add(own, int(1)), alone: true };
+}
+
+/** The places of queries that meet keys of remainder `key`; undefined: of any. */
+export function queryPlaces({ queryStep, shift }: AttentionMods, key?: Code): Places {
+  if (shift === undefined || !key) return { step: queryStep, first: int(0), end: int(queryStep), alone: queryStep === 1 };
+  const own = op('i32.rem_u', add(key, int(queryStep - shift)), int(queryStep));
+  return { step: queryStep, first: own, end: add(own, int(1)), alone: true };
 }
 
 /** Blocks about which a mask is asked at once, before it is asked about each. */
 const blocksAtOnce = 8;
 
 /**
- * Blocks of places 0 … end − 1 whose neighbours stand `step` apart, residue by residue: `build` gets the place of a
- * block's first and how many there are. `from` is the number, in its residue, of the one to begin with; `wanted` says
- * of the places of several blocks whether any of these is to be built.
+ * The blocks of `places` from `from` on and before `end`: `build` gets the place of a block's first and how many there are.
+ * `wanted` says of the places of several blocks whether any of these is to be built.
  */
 export function eachBlock(
-  e: Emitter, step: number, end: Code, build: (start: Code, count: Code) => void,
-  { from = () => int(0), wanted }: { readonly from?: (residue: Code) => Code; readonly wanted?: ((start: Code, count: Code) => Code) | undefined } = {},
+  e: Emitter, { step, first, end: last, alone }: Places, end: Code, build: (start: Code, count: Code) => void,
+  { from, wanted }: { readonly from?: Code; readonly wanted?: ((start: Code, count: Code) => Code) | undefined } = {},
 ): void {
-  const { f } = e, first = f.local('i32'), several = f.local('i32'), stop = f.local('i32'), residue = f.local('i32'), number = (code: Code): Code => named(f, 'i32', e.segment, code);
-  const blocks = (residueOrZero: Code): void => {
-    const limit = step === 1 ? end : number(op('i32.div_s', greater(add(sub(end, residueOrZero), int(step - 1)), int(0)), int(step)));
-    const placeOf = (i: Local): Code => (step === 1 ? get(i) : number(add(residueOrZero, mul(get(i), int(step)))));
-    const one = e.scope(() => { build(placeOf(first), number(minimum(sub(limit, get(first)), int(block)))); });
-    const begin = op('i32.and', from(residueOrZero), int(-block));
-    if (!wanted) { e.push(forRange(first, begin, limit, int(block), one)); return; }
-    const group = e.scope(() => {
-      e.push(set(stop, minimum(limit, add(get(several), int(blocksAtOnce * block)))));
-      e.push(when(wanted(placeOf(several), number(sub(get(stop), get(several)))), forRange(first, get(several), get(stop), int(block), one)));
-    });
-    e.push(forRange(several, begin, limit, int(blocksAtOnce * block), group));
+  const { f } = e, at = f.local('i32'), several = f.local('i32'), stop = f.local('i32'), remainder = f.local('i32'), number = (code: Code): Code => named(f, 'i32', e.segment, code);
+  /** How many places before `limit` have a remainder. */
+  const before = (limit: Code, own: Code): Code => (step === 1 ? limit : op('i32.div_s', greater(add(sub(limit, own), int(step - 1)), int(0)), int(step)));
+  const group = (own: Code): void => {
+    const placeOf = (i: Local): Code => (step === 1 ? get(i) : number(add(own, mul(get(i), int(step)))));
+    e.push(set(stop, lesser(number(before(end, own)), add(get(several), int((wanted ? blocksAtOnce : 1) * block)))));
+    const one = e.scope(() => { build(placeOf(at), number(lesser(sub(get(stop), get(at)), int(block)))); });
+    const blocks = forRange(at, get(several), get(stop), int(block), one);
+    e.push(wanted ? when(wanted(placeOf(several), number(sub(get(stop), get(several)))), blocks) : blocks);
   };
-  if (step === 1) { blocks(int(0)); return; }
-  const body = e.scope(() => { blocks(get(residue)); });
-  e.push(forRange(residue, int(0), int(step), int(1), body));
+  const fixed = alone ? number(first) : undefined;
+  const body = e.scope(() => {
+    if (fixed) group(fixed);
+    else e.push(forRange(remainder, first, last, int(1), e.scope(() => { group(get(remainder)); })));
+  });
+  // of all remainders, the greatest has the fewest places before `from`, and the least the most before `end`
+  const begin = from === undefined ? int(0) : number(op('i32.and', before(from, fixed ?? int(step - 1)), int(-block))), limit = number(before(end, fixed ?? first));
+  e.push(forRange(several, begin, limit, int((wanted ? blocksAtOnce : 1) * block), body));
 }
 
 /** A rectangle of scores: places of the first query and key, and how many there are of each. */
@@ -164,10 +180,10 @@ export interface Rectangle { readonly batch: Code; readonly head: Code; readonly
 /** What the mask may do in a rectangle that is not empty. Without a mask, all scores count. */
 export function maskOf(e: Emitter, mods: AttentionMods, { batch, head, top, rows, start, columns }: Rectangle): Possible {
   if (!mods.placedMask) return { holds: int(1), fails: int(0) };
-  const { f, segment } = e, { step } = mods;
-  const places = (first: Code, count: Code): Interval => ({ low: first, high: named(f, 'i32', segment, add(first, mul(sub(count, int(1)), int(step)))), step });
+  const { f, segment } = e;
+  const places = (first: Code, count: Code, step: number): Interval => ({ low: first, high: named(f, 'i32', segment, add(first, mul(sub(count, int(1)), int(step)))), step });
   const alone = (value: Code): Interval => ({ low: value, high: value, step: 0 });
-  return possibilities(f, segment, mods.placedMask, [alone(batch), alone(head), places(top, rows), places(start, columns)], e.slots);
+  return possibilities(f, segment, mods.placedMask, [alone(batch), alone(head), places(top, rows, mods.queryStep), places(start, columns, mods.keyStep)], e.slots);
 }
 
 /** How many rows share a product, in a block whose first row sees `seen` of `count` keys: its limits are drawn closer where not all scores count. */
@@ -186,7 +202,7 @@ export function trimColumns(e: Emitter, mods: AttentionMods, strip: Omit<Rectang
     e.push([set(low, visible), set(high, int(0)), set(direction, int(8))]);
     const body = e.scope(() => {
       const columns = named(f, 'i32', e.segment, minimum(sub(visible, get(column)), int(8)));
-      const { holds } = maskOf(e, mods, { ...strip, start: named(f, 'i32', e.segment, add(strip.start, mul(get(column), int(mods.step)))), columns });
+      const { holds } = maskOf(e, mods, { ...strip, start: named(f, 'i32', e.segment, add(strip.start, mul(get(column), int(mods.keyStep)))), columns });
       const first = [set(low, get(column)), set(direction, int(-8)), set(column, add(op('i32.and', sub(visible, int(1)), int(-8)), int(8)))];
       const last = [set(high, add(get(column), columns)), set(column, add(visible, int(8)))];
       e.push(when(holds, when(op('i32.gt_s', get(direction), int(0)), first, last)));

@@ -2,41 +2,52 @@
  * Streaming softmax attention (Dao et al. 2022, arXiv 2205.14135): blocks of 64 queries × 64 keys, a running maximum and
  * sum a row, never a T × S matrix. Blocks above the diagonal are skipped, and strips of rows stop at the diagonal.
  */
-import type { View } from '@ashlar/tensor';
+import type { FusedKernel, View } from '@ashlar/tensor';
 import { accessLane, add, call, fillBytes, forRange, get, int, load, minimum, mul, named, op, scaled, set, splat, store, sub, when, whileBelow } from './code.js';
 import type { Code, Local, Segment } from './encoder.js';
-import { attentionMods, attentionShape, block, clamp, eachBlock, keysUpTo, localOf, maskOf, modSlots, scoreRow, scores, servesAttention, stripHeight, trimColumns, viewAddress, viewBytes } from './attention-rows.js';
+import { attentionMods, attentionShape, block, clamp, eachBlock, keyPlaces, keysUpTo, localOf, maskOf, modSlots, scoreRow, scores, servesAttention, stripHeight, trimColumns, viewAddress, viewBytes } from './attention-rows.js';
+import type { AttentionMods } from './attention-rows.js';
 import { Emitter } from './emitter.js';
 import { addValuesFunction, keyDotsFunction } from './few-queries.js';
 import type { EmitContext, WasmKernel } from './fused.js';
 import { floatToHalf } from './half.js';
+import { firstKey } from './keys-apart.js';
 import { acrossLanes } from './math.js';
 import { share, vectorLoop } from './nest.js';
 import { grain, packFunction, rowsFunction } from './pack.js';
 import { copyRow } from './skinny.js';
 import { softmaxEndsFunction, softmaxRowsFunction } from './softmax-rows.js';
-import { firstKey } from './residues.js';
+
 import { tilesFunction } from './tile.js';
 
 /**
  * Inputs q [B,H,T,D], k and v [B,G,S,D]; outputs o [B,T,H,D] and lse [B,H,T], the logarithm of Σ exp(score) of each row.
- * A row that sees no key gives o = 0 and lse = −infinity.
+ * A row that sees no key gives o = 0 and lse = −infinity. Where the scores are in two parts, the second goes on from what
+ * the first gave, which for halves is f32 scratch.
  */
 export const attentionKernel: WasmKernel = {
   when: (request) => servesAttention(request),
-  scratch: () => [],
+  scratch: ({ attributes, inputs, outputs }) => {
+    const shape = attentionShape(inputs), { B, H, T, D } = shape;
+    return outputs[0]!.dtype === 'f16' && attentionMods(attributes, shape).length > 1 ? [4 * B * T * H * D] : [];
+  },
   slots: (kernel) => modSlots(kernel.attributes),
-  emit: emitAttention,
+  emit: (context) => { emitAttention(context, partsOf(context.kernel), 0); },
+  finish: (kernel) => { const parts = partsOf(kernel); return parts.length > 1 ? (context) => { emitAttention(context, parts, 1); } : undefined; },
 };
 
-function emitAttention(context: EmitContext): void {
+const partsOf = ({ attributes, inputs }: FusedKernel): AttentionMods[] => attentionMods(attributes, attentionShape(inputs));
+
+function emitAttention(context: EmitContext, parts: readonly AttentionMods[], part: number): void {
   const { module, f, kernel, threads, thread, scratch } = context;
-  const [q, k, v] = kernel.inputs as [View, View, View], [o, lse] = kernel.outputs as [View, View];
+  const [q, k, v] = kernel.inputs as [View, View, View], [result, lse] = kernel.outputs as [View, View];
   const { B, H, T, D, G, S } = attentionShape(kernel.inputs);
+  const between: View = kernel.scratch.length > 0 ? { slot: { ...kernel.scratch[0]!, dtype: 'f32' }, offset: 0, shape: result.shape, strides: [T * H * D, H * D, D, 1] } : result;
+  const o = part === parts.length - 1 ? result : between;
   if (B * H * T === 0) return;
   // With few queries, packing keys and values would cost more than using them.
   const few = T <= 4 && k.strides[3] === 1 && v.strides[3] === 1;
-  const mods = attentionMods(kernel.attributes, attentionShape(kernel.inputs), !few), { causal, step } = mods;
+  const mods = parts[part]!, { causal, queryStep, keyStep } = mods;
   const wide = Math.ceil(D / 8) * 8; // columns of the result, padded
   const e = new Emitter(module, f, mods.interner.slots.map((slot) => localOf(context, slot)));
 
@@ -47,12 +58,12 @@ function emitAttention(context: EmitContext): void {
   // the thread's working area
   let next = 0;
   const area = (bytes: number): Code => { const at = next; next += bytes; return named(f, 'i32', f.body, add(scratch, int(at))); };
-  const queries = area(4 * block * wide), keys = area(4 * block * D), values = area(4 * block * wide), result = area(4 * block * wide);
+  const queries = area(4 * block * wide), keys = area(4 * block * D), values = area(4 * block * wide), sumRows = area(4 * block * wide);
   const scoreArea = area(block * scoreRow), maxima = area(4 * block), fresh = area(4 * block), sums = area(4 * block);
 
   /** Computes an integer here and names it. */
   const number = (value: Code): Code => named(f, 'i32', e.segment, value);
-  const perResidue = Math.ceil(Math.ceil(T / step) / block), blocks = step * perResidue;
+  const blocks = queryStep * Math.ceil(Math.ceil(T / queryStep) / block);
   const unit = f.local('i32');
   const unitBody = e.scope(() => {
     const pair = number(op('i32.div_u', get(unit), int(blocks))), queryBlock = number(op('i32.rem_u', get(unit), int(blocks)));
@@ -61,22 +72,31 @@ function emitAttention(context: EmitContext): void {
     e.bind(0, batch);
     e.bind(1, head);
     const keyHead = number(op('i32.div_u', get(head), int(H / G)));
-    /** Place of the first query, and how many there are; neighbours stand `step` apart. */
-    const top = number(step === 1 ? mul(queryBlock, int(block)) : add(op('i32.div_u', queryBlock, int(perResidue)), mul(op('i32.rem_u', queryBlock, int(perResidue)), int(step * block))));
-    const rows = number(step === 1 ? minimum(sub(int(T), top), int(block)) : clamp(op('i32.div_s', sub(int(T + step - 1), top), int(step)), int(0), int(block)));
-    const placeOf = (row: Code): Code => add(top, step === 1 ? row : mul(row, int(step)));
+    /** Place of the first query, and how many there are; neighbours stand `queryStep` apart. Blocks of other remainders at the same place come next. */
+    const top = number(queryStep === 1 ? mul(queryBlock, int(block)) : add(op('i32.rem_u', queryBlock, int(queryStep)), mul(op('i32.div_u', queryBlock, int(queryStep)), int(queryStep * block))));
+    const rows = number(clamp(queryStep === 1 ? sub(int(T), top) : op('i32.div_s', sub(int(T + queryStep - 1), top), int(queryStep)), int(0), int(block)));
+    const placeOf = (row: Code): Code => add(top, queryStep === 1 ? row : mul(row, int(queryStep)));
     const panels = number(op('i32.shr_u', add(rows, int(3)), int(2)));
     const queryRow = (row: Code): Code => viewAddress(context.address(q.slot), q, [get(batch), get(head), placeOf(row)]);
     if (few) for (let row = 0; row < T; row++) e.push(call(copyRow(module, q.slot.dtype), add(queries, int(4 * D * row)), queryRow(int(row)), int(q.strides[3]! * viewBytes(q)), int(D)));
-    else e.push(call(rowsOf(q), queries, viewAddress(context.address(q.slot), q, [get(batch), get(head), top]), int(step * q.strides[2]! * viewBytes(q)), int(q.strides[3]! * viewBytes(q)), rows, int(D)));
-    e.push(fillBytes(result, int(0), scaled(panels, 16 * wide)));
+    else e.push(call(rowsOf(q), queries, viewAddress(context.address(q.slot), q, [get(batch), get(head), top]), int(queryStep * q.strides[2]! * viewBytes(q)), int(q.strides[3]! * viewBytes(q)), rows, int(D)));
     const r = f.local('i32');
-    e.push(forRange(r, int(0), int(4 * block), int(16), [
-      store('v128.store', add(maxima, get(r)), splat(f, -Infinity)), store('v128.store', add(sums, get(r)), splat(f, 0)),
-    ]));
+    if (part === 0) {
+      e.push(fillBytes(sumRows, int(0), scaled(panels, 16 * wide)));
+      e.push(forRange(r, int(0), int(4 * block), int(16), [
+        store('v128.store', add(maxima, get(r)), splat(f, -Infinity)), store('v128.store', add(sums, get(r)), splat(f, 0)),
+      ]));
+    } else {
+      // a row's result is a sum whose largest score is its log-sum-exp, and whose exponentials sum to 1, or to 0 where there was none
+      e.push(call(rowsOf(between), sumRows, viewAddress(context.address(between.slot), between, [get(batch), top, get(head)]), int(queryStep * between.strides[1]! * 4), int(4), rows, int(D)));
+      const four: Segment = [], at = (base: Code): Code => add(base, scaled(get(r), 4)), largest = f.local('v128');
+      four.push(set(largest, load('v128.load', at(maxima))), store('v128.store', at(sums), op('v128.andnot', splat(f, 1), op('f32x4.eq', get(largest), splat(f, -Infinity)))));
+      e.push(forRange(r, int(0), rows, int(1), store('i32.store', at(maxima), load('i32.load', viewAddress(context.address(lse.slot), lse, [get(batch), get(head), placeOf(get(r))])))));
+      e.push(forRange(r, int(0), rows, int(4), four));
+    }
     // keys that the last row of this block sees at most
     const end = number(causal ? clamp(add(placeOf(sub(rows, int(1))), int(S - T + 1)), int(0), int(S)) : int(S));
-    eachBlock(e, step, end, (first, columns) => {
+    eachBlock(e, keyPlaces(mods, top), end, (first, columns) => {
       const state = maskOf(e, mods, { batch: get(batch), head: get(head), top, rows, start: first, columns });
       const use = e.scope(() => { if (few) fewQueries(first, columns); else seenKeys(first, columns, state.fails); });
       e.push(mods.placedMask ? when(state.holds, use) : use);
@@ -87,15 +107,15 @@ function emitAttention(context: EmitContext): void {
     function seenKeys(first: Code, columns: Code, mixed: Code): void {
       const low = f.local('i32'), high = f.local('i32');
       trimColumns(e, mods, { batch: get(batch), head: get(head), top, rows, start: first }, columns, mixed, low, high);
-      const start = number(add(first, mul(get(low), int(step)))), count = number(sub(get(high), get(low)));
-      if (step > 1) { const place = f.local('i32'); e.push(set(place, start)); e.bind(firstKey, place); }
+      const start = number(add(first, mul(get(low), int(keyStep)))), count = number(sub(get(high), get(low)));
+      if (keyStep > 1) { const place = f.local('i32'); e.push(set(place, start)); e.bind(firstKey, place); }
       const use = e.scope(() => { keyBlock(start, count, mixed); });
       e.push(when(op('i32.gt_s', count, int(0)), use));
     }
 
     function keyBlock(start: Code, count: Code, mixed: Code): void {
-      e.push(call(packK, keys, viewAddress(context.address(k.slot), k, [get(batch), keyHead, start]), int(step * k.strides[2]! * viewBytes(k)), int(k.strides[3]! * viewBytes(k)), count, int(D)));
-      e.push(call(rowsOf(v), values, viewAddress(context.address(v.slot), v, [get(batch), keyHead, start]), int(step * v.strides[2]! * viewBytes(v)), int(v.strides[3]! * viewBytes(v)), count, int(D)));
+      e.push(call(packK, keys, viewAddress(context.address(k.slot), k, [get(batch), keyHead, start]), int(keyStep * k.strides[2]! * viewBytes(k)), int(k.strides[3]! * viewBytes(k)), count, int(D)));
+      e.push(call(rowsOf(v), values, viewAddress(context.address(v.slot), v, [get(batch), keyHead, start]), int(keyStep * v.strides[2]! * viewBytes(v)), int(v.strides[3]! * viewBytes(v)), count, int(D)));
       const from = f.local('i32'), low = f.local('i32'), high = f.local('i32');
       const seenBy = (row: Code): Code => (causal ? clamp(keysUpTo(mods, add(placeOf(row), int(S - T)), start), int(0), count) : count);
       const height = number(stripHeight(mixed, seenBy(int(0)), count));
@@ -117,7 +137,7 @@ function emitAttention(context: EmitContext): void {
           const open = op('i32.and', op('i32.eqz', mixed), op('i32.eq', seenBy(get(from)), int(block)));
           e.push(when(open, eachRow(false), eachRow(true)));
           e.push(forRange(row, get(from), to, int(4), softmaxFour(row, start, get(low), columnPanels)));
-          e.push(call(valueTiles, line, add(values, mul(get(low), int(4 * wide))), add(result, mul(get(from), int(4 * wide))), int(4 * wide), stripPanels, int(wide / 8), sub(get(high), get(low)), int(4 * scoreRow), int(32), int(1)));
+          e.push(call(valueTiles, line, add(values, mul(get(low), int(4 * wide))), add(sumRows, mul(get(from), int(4 * wide))), int(4 * wide), stripPanels, int(wide / 8), sub(get(high), get(low)), int(4 * scoreRow), int(32), int(1)));
         });
         e.push(when(op('i32.lt_s', get(low), get(high)), inside));
       });
@@ -142,13 +162,13 @@ function emitAttention(context: EmitContext): void {
         return [];
       });
       e.push([set(row, int(0)), softmaxFour(row, start, int(0), columnPanels)]);
-      eachRow((visible, line) => call(addValuesFunction(module, D, v.slot.dtype), add(result, mul(get(row), int(4 * wide))), line, valueRows, int(v.strides[2]! * viewBytes(v)), visible));
+      eachRow((visible, line) => call(addValuesFunction(module, D, v.slot.dtype), add(sumRows, mul(get(row), int(4 * wide))), line, valueRows, int(v.strides[2]! * viewBytes(v)), visible));
     }
 
     /** The end, on loop axis 3, of the columns that are computed from `low` on; and what axis 3 is at column 0. */
     function columnsEnd(start: Code, low: Code, columnPanels: Code): { stop: Code; origin: Code } {
-      const origin = step === 1 ? start : int(0), stop = add(add(origin, low), scaled(columnPanels, 8));
-      return { origin, stop: step === 1 ? minimum(int(S), stop) : stop };
+      const origin = keyStep === 1 ? start : int(0), stop = add(add(origin, low), scaled(columnPanels, 8));
+      return { origin, stop: keyStep === 1 ? minimum(int(S), stop) : stop };
     }
 
     /** Scales a row's products, masks them where they are to be checked, and notes their maximum. */
@@ -161,7 +181,7 @@ function emitAttention(context: EmitContext): void {
       const lineOrigin = number(sub(add(scoreArea, mul(get(row), int(scoreRow))), mul(origin, int(4))));
       const most = f.local('v128');
       e.push(set(most, splat(f, -Infinity)));
-      vectorLoop(e, 3, step === 1 ? S : block, 1, () => {
+      vectorLoop(e, 3, keyStep === 1 ? S : block, 1, () => {
         const at = add(lineOrigin, e.vectorOffset());
         const key = sub(op('i32.shr_u', e.vectorOffset(), int(2)), origin);
         const { score, valid } = scores(e, mods, load('v128.load', at), key, limit);
@@ -178,7 +198,7 @@ function emitAttention(context: EmitContext): void {
       const { origin, stop } = columnsEnd(start, low, columnPanels), place = (base: Code): Code => add(base, mul(get(row), int(4)));
       const columns = sub(stop, add(origin, low));
       return call(softmaxRowsFunction(module, few ? T : 4), add(add(scoreArea, mul(get(row), int(scoreRow))), scaled(low, 4)), int(scoreRow), op('i32.and', add(mul(columns, int(4)), int(12)), int(-16)),
-        place(maxima), place(fresh), place(sums), add(result, mul(get(row), int(4 * wide))), int(4 * wide), start);
+        place(maxima), place(fresh), place(sums), add(sumRows, mul(get(row), int(4 * wide))), int(4 * wide), start);
     }
 
     /** Divides by the sums and writes the rows. */
@@ -190,7 +210,7 @@ function emitAttention(context: EmitContext): void {
         const logarithm = load('i32.load', add(maxima, mul(get(row), int(4))));
         e.push(store('i32.store', viewAddress(context.address(lse.slot), lse, [get(batch), get(head), query]), logarithm));
         const inverse = named(f, 'v128', e.segment, load('v128.load32_splat', add(sums, mul(get(row), int(4)))));
-        writeRow(e, viewAddress(context.address(o.slot), o, [get(batch), query, get(head)]), viewBytes(o), D, add(result, mul(get(row), int(4 * wide))), inverse);
+        writeRow(e, viewAddress(context.address(o.slot), o, [get(batch), query, get(head)]), viewBytes(o), D, add(sumRows, mul(get(row), int(4 * wide))), inverse);
       });
       e.push(forRange(row, int(0), rows, int(1), body));
     }
@@ -203,11 +223,11 @@ function emitAttention(context: EmitContext): void {
   } else f.body.push(set(unit, thread), whileBelow(unit, int(B * H * blocks), int(threads), unitBody));
 }
 
-/** Writes D floats from `source`, times `factor`, as f32 or f16; `source` may be read up to the next multiple of four. */
-export function writeRow(e: Emitter, target: Code, bytes: number, D: number, source: Code, factor: Code): void {
+/** Writes D floats from `source`, times `factor`, as f32 or f16, or adds them to the f32 that are there; `source` may be read up to the next multiple of four. */
+export function writeRow(e: Emitter, target: Code, bytes: number, D: number, source: Code, factor: Code, adds = false): void {
   const { f } = e, at = f.local('i32'), from = f.local('i32');
   const value = (out: Segment, offset = 0): Code => {
-    const x = named(f, 'v128', out, op('f32x4.mul', load('v128.load', get(from), offset), factor));
+    const product = op('f32x4.mul', load('v128.load', get(from), offset), factor), x = named(f, 'v128', out, adds ? op('f32x4.add', load('v128.load', get(at), offset), product) : product);
     return bytes === 2 ? floatToHalf(f, out, x) : x;
   };
   e.push([set(at, target), set(from, source)]);

@@ -4,7 +4,7 @@
  */
 import type { AttentionTable, FusedKernel, FusedRequest } from '@ashlar/tensor';
 import { rangeOfExpression } from '@ashlar/tensor';
-import { accessLane, add, get, int, load, mul, named, op, scaled, set, splat, splatInt, store, sub, vectorConstant, when, whileBelow, forRange } from './code.js';
+import { accessLane, add, fillBytes, get, int, load, mul, named, op, scaled, set, splat, splatInt, store, sub, vectorConstant, when, whileBelow, forRange } from './code.js';
 import type { Code, Local, Segment } from './encoder.js';
 import { attentionShape } from './attention-rows.js';
 import type { AttentionShape, TableReads } from './attention-rows.js';
@@ -52,7 +52,7 @@ export function tableScratch({ attributes, inputs }: Pick<FusedRequest, 'attribu
   return windowsOf(attributes, inputs).map((window) => 4 * B * G * room(window));
 }
 
-/** The sums of one unit: call `clear` before its first score, `addRow` around each row. */
+/** The sums of one unit: call `begin` before its first score, `addRow` around each row. */
 export class TableSums {
   private readonly windows: readonly Window[];
   private readonly bases: readonly Local[];
@@ -64,12 +64,12 @@ export class TableSums {
     [this.bases, this.lows] = [this.windows.map(() => e.f.local('i32')), this.windows.map(() => e.f.local('i32'))];
   }
 
-  /** Sets the unit's sums to 0. */
-  clear(unit: Code, batch: Code, keyHead: Code, fill: (address: Code, bytes: number) => Code): void {
+  /** Begins a unit: its sums are 0, or with `goOn` what they are. */
+  begin(unit: Code, batch: Code, keyHead: Code, goOn: boolean): void {
     this.windows.forEach((window, i) => {
       const at = named(this.e.f, 'i32', this.e.segment, add(this.scratch[i]!, mul(unit, int(4 * room(window)))));
       this.e.push([
-        fill(at, 4 * room(window)),
+        goOn ? [] : fillBytes(at, int(0), int(4 * room(window))),
         set(this.lows[i]!, add(int(window.base), add(mul(batch, int(window.batch)), mul(keyHead, int(window.head))))),
         set(this.bases[i]!, sub(at, scaled(get(this.lows[i]!), 4))),
       ]);
