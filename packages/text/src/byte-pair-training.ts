@@ -1,11 +1,8 @@
 import TinyQueue from 'tinyqueue';
-import { gpt2Words } from './gpt2-words.js';
-import { bytePairForm, byteCharacters } from './hugging-face-form.js';
+import { gpt2Border, gpt2Words } from './gpt2-words.js';
+import { bytePairForm, byteCharacters, endOfText } from './hugging-face-form.js';
 import { huggingFaceTokenizer } from './hugging-face-tokenizer.js';
 import type { Tokenizer } from './tokenizer.js';
-
-/** The token that ends a text, as GPT-2 spells it. */
-export const endOfText = '<|endoftext|>';
 
 export interface BytePairTrainingOptions {
   /** V, at most: 256 bytes, the pairs learned, and the token that ends a text, which is the last. */
@@ -21,14 +18,45 @@ interface Candidate { readonly left: number; readonly right: number; readonly co
  * that occurs most often; of equals, the one whose first token (then second) is older. Sennrich, Haddow, Birch 2016, arXiv
  * 1508.07909; over bytes as Radford et al. 2019 (GPT-2).
  *
- * The result encodes any text; `huggingFaceForm` is its `tokenizer.json`. A word that is cut by the border of two `texts`
- * is counted as two: `cutAtWords` cuts elsewhere.
+ * The result encodes any text; `huggingFaceForm` is its `tokenizer.json`. Each of the `texts` is a text of its own.
  * @throws {RangeError} where vocabularySize is less than 257.
  */
-export function trainBytePairs(texts: Iterable<string>, { vocabularySize, minimumCount = 2 }: BytePairTrainingOptions): Tokenizer {
+export function trainBytePairs(texts: Iterable<string>, options: BytePairTrainingOptions): Tokenizer {
+  const counter = wordCounter();
+  for (const text of texts) {
+    counter.push(text);
+    counter.end();
+  }
+  return learnFromWords(counter.counts, options);
+}
+
+/** Counts the words of texts that come in chunks. */
+export function wordCounter(): { readonly counts: ReadonlyMap<string, number>; push(chunk: string): void; end(): void } {
+  const counts = new Map<string, number>();
+  let rest = '', searched = 0;
+  const count = (text: string): void => { for (const [word] of text.matchAll(gpt2Words)) counts.set(word, (counts.get(word) ?? 0) + 1); };
+  return {
+    counts,
+    push(chunk) {
+      rest += chunk;
+      const at = gpt2Border(rest, searched);
+      count(rest.slice(0, at));
+      rest = rest.slice(at);
+      searched = Math.max(1, rest.length - 1);
+    },
+    end() {
+      count(rest);
+      rest = '';
+      searched = 0;
+    },
+  };
+}
+
+/** Learns from words and how often each occurs; see `trainBytePairs`. */
+export function learnFromWords(words: ReadonlyMap<string, number>, { vocabularySize, minimumCount = 2 }: BytePairTrainingOptions): Tokenizer {
   if (!Number.isInteger(vocabularySize) || vocabularySize < 257) throw new RangeError(`trainBytePairs: vocabularySize must be a whole number from 257 (256 bytes and ${endOfText}), got ${vocabularySize}`);
   if (!Number.isInteger(minimumCount) || minimumCount < 1) throw new RangeError(`trainBytePairs: minimumCount must be a whole number from 1, got ${minimumCount}`);
-  const pairs = new Pairs(countWords(texts)), pieces = [...byteCharacters], merges: [string, string][] = [];
+  const pairs = new Pairs(words), pieces = [...byteCharacters], merges: [string, string][] = [];
   while (pieces.length < vocabularySize - 1) {
     const best = pairs.takeMostFrequent();
     if (best === undefined || best.count < minimumCount) break;
@@ -37,12 +65,6 @@ export function trainBytePairs(texts: Iterable<string>, { vocabularySize, minimu
     pieces.push(pieces[best.left]! + pieces[best.right]!);
   }
   return huggingFaceTokenizer({ ...bytePairForm({ vocabulary: pieces, merges, endOfText }), end: [pieces.length] });
-}
-
-function countWords(texts: Iterable<string>): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const text of texts) for (const [word] of text.matchAll(gpt2Words)) counts.set(word, (counts.get(word) ?? 0) + 1);
-  return counts;
 }
 
 /** Different words as lists of tokens, and how often each pair of neighbours occurs in all of them. */

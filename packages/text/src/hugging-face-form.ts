@@ -4,16 +4,26 @@ import type { Tokenizer } from './tokenizer.js';
 /** `tokenizer.json` and `tokenizer_config.json`, as Hugging Face's libraries read them. */
 export interface HuggingFaceForm { readonly tokenizer: object; readonly config: object }
 
+/** The token that ends a text, as GPT-2 spells it. */
+export const endOfText = '<|endoftext|>';
+
 /** A tokenizer in Hugging Face's form: what it reads and writes is the same. */
-export function huggingFaceForm(tokenizer: Tokenizer): HuggingFaceForm {
-  const json = tokenizer.toJSON();
+export function huggingFaceForm({ toJSON, vocabularySize }: Pick<Tokenizer, 'toJSON' | 'vocabularySize'>): HuggingFaceForm {
+  const json = toJSON();
   switch (json.type) {
     case 'huggingFace': return { tokenizer: json.tokenizer, config: json.config ?? plainConfig };
     case 'byte': return form({ model: pairs({ vocabulary: byteCharacters }), pre_tokenizer: byteLevel({ use_regex: false }), decoder: byteLevel() });
     case 'character': return form({ model: pairs({ vocabulary: [...json.characters] }), decoder: { type: 'Fuse' } });
     case 'symbol': return form({ model: { type: 'WordLevel', vocab: Object.fromEntries(json.symbols.map((symbol, id) => [symbol, id])), unk_token: json.symbols[0]! }, pre_tokenizer: { type: 'WhitespaceSplit' } });
     case 'scoredPieces': return scoredForm(json);
+    case 'ended': return endedForm(huggingFaceForm({ toJSON: () => json.tokenizer, vocabularySize: vocabularySize - 1 }), vocabularySize - 1);
   }
+}
+
+/** The same with one token more, which ends a text. */
+function endedForm({ tokenizer, config }: HuggingFaceForm, end: number): HuggingFaceForm {
+  const { added_tokens } = tokenizer as { readonly added_tokens: readonly object[] };
+  return { tokenizer: { ...tokenizer, added_tokens: [...added_tokens, special(end, endOfText)] }, config: { ...config, eos_token: endOfText } };
 }
 
 const plainConfig = { tokenizer_class: 'PreTrainedTokenizerFast', clean_up_tokenization_spaces: false };

@@ -1,5 +1,6 @@
 import { Tokenizer as Library } from '@huggingface/tokenizers';
 import { assertToken, type Tokenizer } from './tokenizer.js';
+import { blankWords, isOfBlankWords, type TokenizerForm } from './tokenizer-form.js';
 
 /** A tokenizer as Hugging Face's files hold it. */
 export interface HuggingFaceTokenizerFiles {
@@ -24,9 +25,11 @@ export function huggingFaceTokenizer({ tokenizer: json, config = {}, begin, end,
   if (vocabularySize === 0) throw new Error(`${name}: its vocabulary is empty`);
   for (const id of [begin, ...end ?? []]) if (id !== undefined) assertToken(id, vocabularySize, `${name}, special tokens`);
   const about = { ...(begin === undefined ? {} : { begin }), ...(end === undefined ? {} : { end }), ...(padding === undefined ? {} : { padding }) }, mask = maskOf(json, config, vocabulary), frame = frameOf(library, vocabulary);
+  const idsOf = (text: string): readonly number[] => library.encode(text, { add_special_tokens: false }).ids;
+  const encode = isOfBlankWords(json as TokenizerForm) && !(config as { remove_space?: boolean }).remove_space ? byWords(idsOf) : (text: string) => Uint32Array.from(idsOf(text));
   return {
     vocabularySize, ...about, ...(mask === undefined ? {} : { mask }), ...(frame ? { frame } : {}),
-    encode: (text) => Uint32Array.from(library.encode(text, { add_special_tokens: false }).ids),
+    encode,
     decode(ids) {
       const list = Array.from(ids);
       for (const id of list) assertToken(id, vocabularySize, name);
@@ -54,6 +57,26 @@ function frameOf(library: Library, vocabulary: ReadonlyMap<string, number>): Tok
   if (text === undefined) return undefined;
   const plain = idsOf(text, false), framed = idsOf(text, true), count = framed.length - plain.length, start = framed.findIndex((_, at) => plain.every((id, i) => framed[at + i] === id));
   return count === 0 ? undefined : { before: framed.slice(0, start), after: framed.slice(framed.length - count + start) };
+}
+
+/** Words that are remembered at most. */
+const mostWords = 1 << 15;
+
+/** The library's Metaspace does not cut a text into words, as that of the `tokenizers` library does: then pieces are searched for in all of it at once, and a long text ends in an error. */
+function byWords(idsOf: (text: string) => readonly number[]): (text: string) => Uint32Array {
+  const known = new Map<string, readonly number[]>();
+  return (text) => {
+    const tokens: number[] = [];
+    for (const word of blankWords(text)) {
+      let ids = known.get(word);
+      if (!ids) {
+        if (known.size >= mostWords) known.clear();
+        known.set(word, ids = idsOf(word));
+      }
+      for (const id of ids) tokens.push(id);
+    }
+    return Uint32Array.from(tokens);
+  };
 }
 
 function opened(json: object, config: object): Library {

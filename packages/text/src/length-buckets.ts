@@ -18,7 +18,7 @@ const longer = (length: number): number => (length % 3 === 0 ? (length / 3) * 4 
 export const orderStream = 1, windowStream = 2, maskStream = 3, spanStream = 4;
 
 /** Examples by length: those up to 6 together, up to 8, 12, 16, 24 and so on, up to `longest`; buckets of fewer than `least` are joined to the next longer one, the last to the one before. */
-function bucketsOf(lengths: readonly number[], longest: number, least: number): Bucket[] {
+function bucketsOf(lengths: BucketOptions['lengths'], longest: number, least: number): Bucket[] {
   const buckets: { length: number; examples: number[] }[] = [];
   for (let length = Math.min(shortest, longest); ; length = Math.min(longer(length), longest)) {
     buckets.push({ length, examples: [] });
@@ -39,7 +39,7 @@ function bucketsOf(lengths: readonly number[], longest: number, least: number): 
 
 export interface BucketOptions {
   /** Of each example; what is longer than `longest` counts as that. */
-  readonly lengths: readonly number[];
+  readonly lengths: readonly number[] | Uint32Array;
   readonly longest: number;
   /** Rows a batch (B). */
   readonly batch: number;

@@ -1,10 +1,11 @@
 import { assertCount, endless, type Batches } from './batches.js';
 import { finite, type EvaluationBatches, type WeightedBatch } from './evaluation-batches.js';
 import { rowsInOrder, shuffledRows } from './length-buckets.js';
+import { tokenDocuments, type TokenDocuments } from './token-source.js';
 
 export interface PackedBatchesOptions {
-  /** Texts of their own as tokens, at least two each; with the tokens that begin and end them, where the model is to learn those. */
-  readonly documents: readonly Uint32Array[];
+  /** Texts of their own as tokens, with those that begin and end them where the model is to learn them. What has fewer than two tokens is passed over. */
+  readonly documents: readonly Uint32Array[] | TokenDocuments;
   /** Tokens a row (T). */
   readonly context: number;
   /** Rows a batch (B). */
@@ -15,64 +16,73 @@ export interface PackedBatchesOptions {
   readonly window?: number;
 }
 
-/** Part of a document: the tokens from `start` to `start + length` − 1, each of which has one to predict. */
-interface Piece { readonly document: Uint32Array; readonly start: number; readonly length: number }
-
 /**
  * Endless batches [B, T] of documents that share rows. A document of n tokens takes n − 1 places, each with the token after
  * it as its target; no target is of another document. Segments number a row's documents from 1; 0 is padding, whose targets
  * are −1 and whose weights 0. A document is divided only where it has more than T + 1 tokens, at every T. Rows are filled
  * first fit, longest first; each epoch has them in an order of its own. Batch n is a function of the seed and n alone.
  * For models whose attention has `packing`.
- * @throws {RangeError} where an option is out of range, a document has fewer than two tokens, or there are fewer rows than B.
+ * Memory is that of some numbers a document. @throws {RangeError} where an option is out of range, or there are fewer rows than B.
  */
 export function packedBatches({ seed, ...options }: PackedBatchesOptions): Batches {
   const { context, batch } = options, rows = packedRows(options);
-  if (rows.length < batch) throw new RangeError(`packedBatches: batch must be at most the number of rows that the documents fill (${rows.length}), got ${batch}`);
-  const rowsAt = shuffledRows({ lengths: rows.map(() => context), longest: context, batch, seed });
-  return endless([batch, context], (step) => packed(rowsAt(step).examples.map((row) => rows[row]!), batch, context));
+  if (rows.count < batch) throw new RangeError(`packedBatches: batch must be at most the number of rows that the documents fill (${rows.count}), got ${batch}`);
+  const rowsAt = shuffledRows({ lengths: rows.lengths, longest: context, batch, seed });
+  return endless([batch, context], (step) => rows.batchOf(rowsAt(step).examples));
 }
 
 /** Every token of every document once, but their first ones. */
 export function packedEvaluation(options: Omit<PackedBatchesOptions, 'seed'>): EvaluationBatches {
-  const { documents, context, batch } = options, rows = packedRows(options), batches = rowsInOrder({ lengths: rows.map(() => context), longest: context, batch });
-  return finite([batch, context], batches.length, documents.reduce((sum, { length }) => sum + length - 1, 0), (index) => packed(batches[index]!.examples.map((row) => rows[row]!), batch, context));
+  const { context, batch } = options, rows = packedRows(options), batches = rowsInOrder({ lengths: rows.lengths, longest: context, batch });
+  return finite([batch, context], batches.length, rows.predictions, (index) => rows.batchOf(batches[index]!.examples));
 }
 
-function packedRows({ documents, context, batch, window = 1024 }: Omit<PackedBatchesOptions, 'seed'>): Piece[][] {
+/** Rows of parts of documents. Part p is of document `document[p]`, from token `start[p]` on; row r has the parts `order[first[r]]` to `order[first[r + 1] − 1]`. */
+function packedRows({ documents: given, context, batch, window = 1024 }: Omit<PackedBatchesOptions, 'seed'>) {
   assertCount('context', context, 1);
   assertCount('batch', batch, 1);
   assertCount('window', window, 1);
-  const short = documents.findIndex(({ length }) => length < 2);
-  if (short >= 0) throw new RangeError(`packedBatches: a document must have at least 2 tokens, and document ${short} has ${documents[short]!.length}`);
-  const rows: Piece[][] = [];
-  for (let first = 0; first < documents.length; first += window) {
-    const open: { readonly row: Piece[]; left: number }[] = [];
-    for (const piece of documents.slice(first, first + window).flatMap((document) => piecesOf(document, context)).sort((a, b) => b.length - a.length)) {
-      let place = open.find(({ left }) => left >= piece.length);
+  const documents = tokenDocuments(given), { lengths } = documents;
+  let parts = 0, predictions = 0;
+  for (const length of lengths) {
+    predictions += Math.max(0, length - 1);
+    parts += Math.ceil(Math.max(0, length - 1) / context);
+  }
+  const document = new Uint32Array(parts), start = new Float64Array(parts), order = new Uint32Array(parts), first: number[] = [0];
+  const lengthOf = (part: number): number => Math.min(context, lengths[document[part]!]! - 1 - start[part]!);
+  for (let part = 0, placed = 0, begin = 0; begin < lengths.length; begin += window) {
+    const firstPart = part, open: { readonly row: number[]; left: number }[] = [];
+    for (let number = begin; number < Math.min(begin + window, lengths.length); number++) for (let at = 0; at < lengths[number]! - 1; at += context) {
+      document[part] = number;
+      start[part++] = at;
+    }
+    for (const one of Array.from({ length: part - firstPart }, (_, i) => firstPart + i).sort((a, b) => lengthOf(b) - lengthOf(a))) {
+      let place = open.find(({ left }) => left >= lengthOf(one));
       if (!place) open.push(place = { row: [], left: context });
-      place.row.push(piece);
-      place.left -= piece.length;
+      place.row.push(one);
+      place.left -= lengthOf(one);
     }
-    rows.push(...open.map(({ row }) => row));
-  }
-  return rows;
-}
-
-const piecesOf = (document: Uint32Array, context: number): Piece[] =>
-  Array.from({ length: Math.ceil((document.length - 1) / context) }, (_, i) => ({ document, start: i * context, length: Math.min(context, document.length - 1 - i * context) }));
-
-function packed(rows: readonly (readonly Piece[])[], batch: number, context: number): WeightedBatch {
-  const size = batch * context, tokens = new Int32Array(size), targets = new Int32Array(size).fill(-1), weights = new Float32Array(size), segments = new Int32Array(size);
-  for (const [row, pieces] of rows.entries()) {
-    let at = row * context;
-    for (const [number, { document, start, length }] of pieces.entries()) {
-      tokens.set(document.subarray(start, start + length), at);
-      targets.set(document.subarray(start + 1, start + length + 1), at);
-      weights.fill(1, at, at + length);
-      segments.fill(number + 1, at, at + length);
-      at += length;
+    for (const { row } of open) {
+      order.set(row, placed);
+      first.push(placed += row.length);
     }
   }
-  return { tokens, targets, weights, segments, shape: [batch, context] };
+
+  const batchOf = (rows: readonly number[]): WeightedBatch => {
+    const size = batch * context, tokens = new Int32Array(size), targets = new Int32Array(size).fill(-1), weights = new Float32Array(size), segments = new Int32Array(size);
+    for (const [row, number] of rows.entries()) {
+      let at = row * context;
+      for (const [i, part] of order.subarray(first[number], first[number + 1]).entries()) {
+        const length = lengthOf(part), read = new Int32Array(length + 1);
+        documents.at(document[part]!).read(start[part]!, read);
+        tokens.set(read.subarray(0, length), at);
+        targets.set(read.subarray(1), at);
+        weights.fill(1, at, at + length);
+        segments.fill(i + 1, at, at + length);
+        at += length;
+      }
+    }
+    return { tokens, targets, weights, segments, shape: [batch, context] };
+  };
+  return { count: first.length - 1, lengths: new Uint32Array(first.length - 1).fill(context), predictions, batchOf };
 }

@@ -28,6 +28,32 @@ export function sliceTokens(source: TokenSource, start: number, end: number): To
   };
 }
 
+/** Texts of their own as tokens, which may be larger than memory. */
+export interface TokenDocuments {
+  /** Of each, in tokens. */
+  readonly lengths: Uint32Array;
+  /** The tokens of one. */
+  at(index: number): TokenSource;
+}
+
+/** Documents that lie one after the other, or are in memory. */
+export function tokenDocuments(documents: TokenDocuments | readonly Uint32Array[] | { readonly tokens: TokenSource; readonly lengths: Uint32Array }): TokenDocuments {
+  if ('at' in documents && 'lengths' in documents) return documents;
+  if (!('tokens' in documents)) return { lengths: Uint32Array.from(documents, ({ length }) => length), at: (index) => tokenArray(documents[index]!) };
+  const { tokens, lengths } = documents, starts = new Float64Array(lengths.length + 1);
+  for (let i = 0; i < lengths.length; i++) starts[i + 1] = starts[i]! + lengths[i]!;
+  return { lengths, at: (index) => sliceTokens(tokens, starts[index]!, starts[index + 1]!) };
+}
+
+/**
+ * Divides documents, in order, into those to train on, floor(N · (1 − validation)) of them, and the others, which are held out.
+ * @throws Error where `validation` is out of range, or a side that was asked for would be empty.
+ */
+export function splitDocuments({ lengths, at }: TokenDocuments, { validation }: SplitOptions): { train: TokenDocuments; validation: TokenDocuments } {
+  const head = headLength(lengths.length, validation, 'documents');
+  return { train: { lengths: lengths.subarray(0, head), at }, validation: { lengths: lengths.subarray(head), at: (index) => at(head + index) } };
+}
+
 export interface SplitOptions {
   /** The fraction held out, at least 0 and below 1. */
   readonly validation: number;
@@ -40,12 +66,15 @@ export interface SplitOptions {
  */
 export function split(tokens: Tokens, { validation }: SplitOptions): { train: TokenSource; validation: TokenSource } {
   const source = tokenSource(tokens);
-  if (!(validation >= 0 && validation < 1)) throw new Error(`split: validation must be a fraction from 0 to below 1, got ${validation}`);
-  const head = Math.floor(source.length * (1 - validation));
-  if (head === 0 || (validation > 0 && head === source.length)) {
-    throw new Error(`split: ${source.length} tokens cannot be divided with validation ${validation}: one side would be empty; use a longer text`);
-  }
+  const head = headLength(source.length, validation, 'tokens');
   return { train: sliceTokens(source, 0, head), validation: sliceTokens(source, head, source.length) };
+}
+
+function headLength(length: number, validation: number, what: string): number {
+  if (!(validation >= 0 && validation < 1)) throw new Error(`split: validation must be a fraction from 0 to below 1, got ${validation}`);
+  const head = Math.floor(length * (1 - validation));
+  if (head === 0 || (validation > 0 && head === length)) throw new Error(`split: ${length} ${what} cannot be divided with validation ${validation}: one side would be empty; use a longer text`);
+  return head;
 }
 
 /** Tokens in memory or behind a source. */

@@ -1,5 +1,6 @@
 import { byteTokenizer } from './byte-tokenizer.js';
 import { characterTokenizer } from './character-tokenizer.js';
+import { endedTokenizer } from './ended-tokenizer.js';
 import { huggingFaceTokenizer, type HuggingFaceTokenizerFiles } from './hugging-face-tokenizer.js';
 import { scoredPiecesTokenizer, type ScoredPieces } from './scored-pieces-tokenizer.js';
 import { symbolTokenizer } from './symbol-tokenizer.js';
@@ -33,6 +34,7 @@ const kinds: Readonly<Record<Type, Kind>> = {
       return scoredPiecesTokenizer(rest as unknown as ScoredPieces);
     },
   },
+  ended: { keys: ['tokenizer'], read: ({ tokenizer }) => endedTokenizer(tokenizerFromJSON(tokenizer)) },
   huggingFace: {
     keys: ['tokenizer', 'config', 'begin', 'end', 'padding'],
     read(json) {

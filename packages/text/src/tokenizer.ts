@@ -29,6 +29,7 @@ export type TokenizerJSON =
   | { readonly type: 'byte' }
   | { readonly type: 'symbol'; readonly symbols: readonly string[] }
   | { readonly type: 'scoredPieces' } & ScoredPieces
+  | { readonly type: 'ended'; readonly tokenizer: TokenizerJSON }
   | { readonly type: 'huggingFace' } & HuggingFaceTokenizerFiles;
 
 /** Text holds a character that the tokenizer's vocabulary lacks. `position` counts UTF-16 units, as string indices do. */

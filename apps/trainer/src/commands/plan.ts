@@ -71,7 +71,7 @@ async function wholeModel(config: ResolvedConfig, path: string): Promise<ModelCo
   if (config.task === 'languageModel' && config.model.vocabulary !== undefined) return config.model as ModelConfigInput;
   if (config.data.source === undefined) throw new Failure(exitCodes.usage, `${path} has neither model.vocabulary nor data.source, from which it would follow; give one of them`);
   if (config.task === 'languageModel') {
-    using corpus = textOf(config.data);
+    using corpus = await textOf(config.data);
     return { ...config.model, vocabulary: corpus.tokenizer.vocabularySize } as ModelConfigInput;
   }
   using materials = await prepareMaterials(config);

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { loadText } from '@ashlar/text/node';
+import { findText, readRows } from '@ashlar/text/node';
 import { exitCodes, Failure } from '../failure.js';
 import { readDeclarations } from './declarations.js';
+import { lookUpFrom } from './look-up.js';
 import { readPronunciations } from './pronunciations.js';
 
 /** An example as a source has it: its strings by name. `group`: what examples have in common that are held out together. */
@@ -20,30 +21,24 @@ const packages: Readonly<Record<string, () => Promise<DataRecord[]>>> = {
   'npm:cmu-pronouncing-dictionary': readPronunciations,
 };
 
-/** Whether a source holds examples rather than a text. */
-export const holdsRecords = (source: string): boolean => Object.hasOwn(packages, source) || jsonLinesName.test(source);
+/** Whether a source holds examples rather than a text: one of the packages that are known here, JSON lines or tables. */
+export const holdsRecords = (source: string): boolean => Object.hasOwn(packages, source) || findText(source, { from: lookUpFrom }).kind !== 'text';
 
-const jsonLinesName = /\.jsonl(\.gz)?$/;
-
-/** Reads the examples of a package that is known here, or of a file of JSON lines. @throws {Failure} with exit code 3, and what `loadText` throws. */
+/** Reads the examples of a package that is known here, of JSON lines or of tables. @throws {Failure} with exit code 3, and what `readRows` throws. */
 export async function readRecords(source: string): Promise<Records> {
-  const known = packages[source];
-  if (!known && !jsonLinesName.test(source)) throw new Failure(exitCodes.data, `${source}: holds no examples; give a file of JSON lines (.jsonl), or one of ${Object.keys(packages).join(', ')}`);
-  const rows = known ? await known() : jsonLines(source);
-  return { name: source, rows, hash: createHash('sha256').update(JSON.stringify(rows)).digest('hex') };
+  const rows = Object.hasOwn(packages, source) ? await packages[source]!() : await rowsOf(source), hash = createHash('sha256');
+  rows.forEach((row, index) => hash.update((index === 0 ? '[' : ',') + JSON.stringify(row)));
+  return { name: source, rows, hash: hash.update(rows.length === 0 ? '[]' : ']').digest('hex') };
 }
 
-function jsonLines(path: string): DataRecord[] {
-  const rows: DataRecord[] = [];
-  for (const [index, line] of loadText(path).text.split('\n').entries()) {
-    if (line.trim() === '') continue;
-    let value: unknown;
-    try { value = JSON.parse(line); } catch (error) { throw new Failure(exitCodes.data, `${path}: line ${index + 1} is not valid JSON: ${(error as Error).message}`); }
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Failure(exitCodes.data, `${path}: line ${index + 1} must be an object, got ${line.slice(0, 60)}`);
-    rows.push(Object.fromEntries(Object.entries(value).filter(([, one]) => ['string', 'number', 'boolean'].includes(typeof one)).map(([key, one]) => [key, String(one)])));
-  }
+async function rowsOf(source: string): Promise<DataRecord[]> {
+  const found = findText(source, { from: lookUpFrom }), rows: DataRecord[] = [];
+  if (found.kind === 'text') throw new Failure(exitCodes.data, `${source}: holds no examples; give JSON lines (.jsonl), a table (.parquet), or one of ${Object.keys(packages).join(', ')}`);
+  for await (const { values } of readRows(found)) rows.push(Object.fromEntries(Object.entries(values).filter(([, one]) => scalars.includes(typeof one)).map(([key, one]) => [key, String(one)])));
   return rows;
 }
+
+const scalars: readonly string[] = ['string', 'number', 'bigint', 'boolean'];
 
 /** The strings of each record that a task asks for, and its group: by default its first string. @throws {Failure} with exit code 3 naming the record that lacks one. */
 export function fieldsOf<Name extends string>({ name, rows }: Records, names: readonly [Name, ...Name[]], keys: { readonly [field: string]: string | undefined } = {}): ({ readonly [Key in Name]: string } & { readonly group: string })[] {

@@ -6,35 +6,33 @@ import { openCorpus, type Corpus, type OpenCorpusOptions } from '@ashlar/text/no
 import { cacheFolder } from '@ashlar/webgpu-node';
 import { predictedCharacters } from '../characters.js';
 import type { ResolvedConfig } from '../config/resolve.js';
+import { lookUpFrom } from '../data/look-up.js';
 import { exitCodes, Failure } from '../failure.js';
 import { countingBaselines } from '../report/baselines.js';
 import { buildModel, checkedHash, vocabularyFor } from './building.js';
 import type { Materials, Measures } from './materials.js';
 import { readTokenizer } from './tokenizers.js';
 
-/** Where packages of texts are looked up: beside the program, and from the current folder. */
-export const lookUpFrom = [new URL(import.meta.url), join(process.cwd(), 'package.json')];
-
 /** Opens a text. Throws what `openCorpus` throws, and a Failure with exit code 5 where there can be no cache. */
-export function openText(source: string, tokenizer: OpenCorpusOptions['tokenizer']): Corpus {
+export async function openText(source: string, options: Omit<OpenCorpusOptions, 'cache' | 'from'>): Promise<Corpus> {
   const cache = join(cacheFolder(), 'tokens');
   try {
     mkdirSync(cache, { recursive: true });
   } catch (error) {
     throw new Failure(exitCodes.output, `cannot make the cache folder ${cache}: ${(error as Error).message}; set ASHLAR_CACHE to a folder that can be written`, { cause: error });
   }
-  return openCorpus(source, { tokenizer, cache, from: lookUpFrom });
+  return openCorpus(source, { ...options, cache, from: lookUpFrom });
 }
 
 /** The text of a config as tokens. Byte pairs are learned from the part that is trained on. */
-export function textOf({ source, tokenizer, validation }: ResolvedConfig['data']): Corpus {
+export async function textOf({ source, tokenizer, validation, fields }: ResolvedConfig['data']): Promise<Corpus> {
   if (tokenizer === 'symbol') throw new Failure(exitCodes.usage, 'data.tokenizer: symbol is for examples; a text takes character, byte, bytePairs or a file');
-  return openText(source!, typeof tokenizer === 'string' ? tokenizer : tokenizer.type === 'file' ? readTokenizer(tokenizer.path) : { ...tokenizer, share: 1 - validation });
+  return openText(source!, { field: fields?.text, tokenizer: typeof tokenizer === 'string' ? tokenizer : tokenizer.type === 'file' ? readTokenizer(tokenizer.path) : { ...tokenizer, share: 1 - validation } });
 }
 
 /** A text, whose next tokens are learned. */
-export function languageModelMaterials(config: ResolvedConfig): Materials {
-  const { data, training, sample } = config, corpus = textOf(data);
+export async function languageModelMaterials(config: ResolvedConfig): Promise<Materials> {
+  const { data, training, sample } = config, corpus = await textOf(data);
   try {
     checkedHash(config, corpus);
     const { tokenizer } = corpus, vocabulary = vocabularyFor(config, tokenizer.vocabularySize);

@@ -12,7 +12,7 @@ interface MaskedText extends Disposable { readonly name: string; readonly hash: 
 
 /** A text, or the texts of examples, whose hidden tokens are learned. */
 export async function maskedLanguageModelMaterials(config: ResolvedConfig): Promise<Materials> {
-  const { data, training: { batch, context, seed } } = config, text = holdsRecords(data.source!) ? await textsOfRecords(config) : wholeText(config);
+  const { data, training: { batch, context, seed } } = config, text = holdsRecords(data.source!) ? await textsOfRecords(config) : await wholeText(config);
   try {
     checkedHash(config, text);
     const { tokenizer, train, validation, name } = text, mask = tokenizer.mask ?? tokenizer.vocabularySize, vocabulary = vocabularyFor(config, Math.max(tokenizer.vocabularySize, mask + 1));
@@ -33,8 +33,8 @@ export async function maskedLanguageModelMaterials(config: ResolvedConfig): Prom
   }
 }
 
-function wholeText({ data }: ResolvedConfig): MaskedText {
-  const corpus = textOf(data);
+async function wholeText({ data }: ResolvedConfig): Promise<MaskedText> {
+  const corpus = await textOf(data);
   return { ...divided(corpus, data.validation), name: corpus.name, hash: corpus.hash, tokenizer: corpus.tokenizer, [Symbol.dispose]: () => corpus.close() };
 }
 

@@ -19,22 +19,50 @@ let serial = 0;
  * @throws FileWriteError where the file system refuses; an error of `chunks` itself passes through.
  */
 export function replaceFile(path: string, chunks: Iterable<Uint8Array>): void {
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}-${serial++}.tmp`);
-  let descriptor: number | undefined;
+  const file = replacement(path);
   try {
-    descriptor = attempt(path, () => openSync(temporary, 'wx'));
-    for (const chunk of chunks) attempt(path, () => writeAll(descriptor!, chunk));
-    attempt(path, () => fsyncSync(descriptor!));
-    const finished = descriptor;
-    descriptor = undefined;
-    attempt(path, () => closeSync(finished));
-    attempt(path, () => renameSync(temporary, path));
-  } catch (error) {
-    if (descriptor !== undefined) closeSync(descriptor);
-    rmSync(temporary, { force: true });
-    throw error;
+    for (const chunk of chunks) file.write(chunk);
+    file.finish();
+  } finally {
+    file.discard();
   }
-  flushFolder(dirname(path));
+}
+
+/** The same, of chunks that come when they come. */
+export async function replaceFileFrom(path: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  const file = replacement(path);
+  try {
+    for await (const chunk of chunks) file.write(chunk);
+    file.finish();
+  } finally {
+    file.discard();
+  }
+}
+
+/** A file under a temporary name that takes the place of `path` when it is finished; `discard` removes what is not. */
+function replacement(path: string): { write(chunk: Uint8Array): void; finish(): void; discard(): void } {
+  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}-${serial++}.tmp`);
+  let descriptor: number | undefined = attempt(path, () => openSync(temporary, 'wx')), isFinished = false;
+  const close = (): void => {
+    const open = descriptor;
+    descriptor = undefined;
+    if (open !== undefined) closeSync(open);
+  };
+  return {
+    write: (chunk) => attempt(path, () => writeAll(descriptor!, chunk)),
+    finish() {
+      attempt(path, () => fsyncSync(descriptor!));
+      attempt(path, close);
+      attempt(path, () => renameSync(temporary, path));
+      isFinished = true;
+      flushFolder(dirname(path));
+    },
+    discard() {
+      if (isFinished) return;
+      close();
+      rmSync(temporary, { force: true });
+    },
+  };
 }
 
 function writeAll(descriptor: number, chunk: Uint8Array): void {

@@ -10,10 +10,16 @@ export class TextFileError extends Error {
 
 export const emptyText = (spec: string): TextFileError => new TextFileError(`${spec}: the text is empty; give a file with text in it`);
 
+/** What files hold: plain text; an object a line (`.jsonl`, `.jsonl.gz`); a table (`.parquet`). */
+export type TextKind = 'text' | 'jsonLines' | 'parquet';
+
+const kindOf = (file: string): TextKind => (/\.jsonl(\.gz)?$/.test(file) ? 'jsonLines' : file.endsWith('.parquet') ? 'parquet' : 'text');
+
 /** The files that a text consists of, in reading order. */
 export interface TextFiles {
   /** What was asked for: the path or the `npm:` name. */
   readonly name: string;
+  readonly kind: TextKind;
   readonly files: readonly string[];
   /** Their sizes on disk together. */
   readonly bytes: number;
@@ -26,22 +32,24 @@ export interface FindTextOptions {
 
 /**
  * Finds the files of a text.
- * - `some/file.txt`: that file.
- * - `some/folder`: the `.txt` and `.txt.gz` files in it, in natural order of their names (2 before 10).
+ * - `some/file.txt`: that file. JSON lines (`.jsonl`) and tables (`.parquet`) are known by their names.
+ * - `some/folder`: the texts in it (`.txt`, `.txt.gz`, `.jsonl`, `.jsonl.gz`, `.parquet`; all of one kind), in natural order of their names (2 before 10).
  * - `npm:NAME/some/path`: that file or folder of an installed npm package.
  * - `npm:NAME`: the texts in the package's `data` folder (or, without one, the package's own folder), in the order of its
  *   `data/file_list.json` where it has one, else in natural order of their names.
  *
  * A file whose name ends in `.gz` is unpacked as it is read.
  *
- * @throws TextFileError where something is missing, empty or no file.
+ * @throws TextFileError where something is missing, empty or no file, or kinds are mixed.
  */
 export function findText(spec: string, options: FindTextOptions = {}): TextFiles {
   const files = spec.startsWith('npm:') ? packageFiles(spec, options.from ?? [join(process.cwd(), 'package.json')]) : filesAt(resolve(spec));
   let bytes = 0;
   for (const file of files) bytes += fileSize(file);
   if (bytes === 0) throw emptyText(spec);
-  return { name: spec, files, bytes };
+  const kind = kindOf(files[0]!), other = files.find((file) => kindOf(file) !== kind);
+  if (other !== undefined) throw new TextFileError(`${spec}: has files of several kinds, such as ${files[0]} and ${other}; put each kind in a folder of its own, or name one file`);
+  return { name: spec, kind, files, bytes };
 }
 
 function fileSize(file: string): number {
@@ -64,11 +72,11 @@ function statOf(path: string): Stats {
 function filesAt(path: string): string[] {
   if (!statOf(path).isDirectory()) return [path];
   const texts = textsIn(path);
-  if (texts.length === 0) throw new TextFileError(`${path}: is a folder without .txt files; give one that has some, or a text file`);
+  if (texts.length === 0) throw new TextFileError(`${path}: is a folder without .txt, .jsonl or .parquet files; give one that has some, or a file`);
   return texts;
 }
 
-const textsIn = (folder: string): string[] => readdirSync(folder).filter((file) => /\.txt(\.gz)?$/.test(file)).sort(naturalOrder).map((file) => join(folder, file));
+const textsIn = (folder: string): string[] => readdirSync(folder).filter((file) => /\.((txt|jsonl)(\.gz)?|parquet)$/.test(file)).sort(naturalOrder).map((file) => join(folder, file));
 
 const specPattern = /^npm:((?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*)(?:\/(.+))?$/;
 
@@ -88,7 +96,7 @@ function packageFiles(spec: string, from: readonly (string | URL)[]): string[] {
   if (existsSync(list)) return listedFiles(spec, list, place);
   const texts = textsIn(place);
   if (texts.length === 0) {
-    throw new TextFileError(`${spec}: the package has no .txt files in ${place}; name one of its files: npm:${name}/path/of/file`);
+    throw new TextFileError(`${spec}: the package has no .txt, .jsonl or .parquet files in ${place}; name one of its files: npm:${name}/path/of/file`);
   }
   return texts;
 }

@@ -9,6 +9,8 @@ export interface TokenFileTrailer {
   readonly count: number;
   readonly width: TokenWidth;
   readonly tokenizer: unknown;
+  /** How many documents there are, where their lengths stand between the tokens and this. */
+  readonly documents?: number;
 }
 
 const magic = 0x4b54_4c41; // "ALTK", little-endian
@@ -16,24 +18,53 @@ const footerBytes = 8;
 
 export const tokenWidth = (vocabularySize: number): TokenWidth => (vocabularySize <= 0x100 ? 1 : vocabularySize <= 0x10000 ? 2 : 4);
 
+/** Some tokens of a document, and whether they are the last of it. */
+export interface TokenPart { readonly tokens: Uint32Array; readonly ends: boolean }
+
 /**
- * The bytes of a token file: the tokens, little-endian, then a JSON trailer, its length and a magic number, both u32.
+ * The bytes of a token file: the tokens, little-endian; of documents that are told apart, their lengths (u32); a JSON
+ * trailer, its length and a magic number, both u32.
  */
-export function* tokenFileChunks(tokens: Iterable<Uint32Array>, width: TokenWidth, tokenizer: unknown): Generator<Uint8Array> {
-  let count = 0;
-  for (const part of tokens) {
-    count += part.length;
-    const packed = width === 1 ? Uint8Array.from(part) : width === 2 ? Uint16Array.from(part) : part;
-    yield new Uint8Array(packed.buffer, packed.byteOffset, packed.byteLength);
+export async function* tokenFileChunks(parts: AsyncIterable<TokenPart>, width: TokenWidth, tokenizer: unknown, documents: boolean): AsyncGenerator<Uint8Array> {
+  const lengths = new GrowingList();
+  let count = 0, begun = 0;
+  for await (const { tokens, ends } of parts) {
+    count += tokens.length;
+    if (tokens.length > 0) yield bytesOf(width === 1 ? Uint8Array.from(tokens) : width === 2 ? Uint16Array.from(tokens) : tokens);
+    if (!ends || !documents) continue;
+    lengths.push(count - begun);
+    begun = count;
   }
-  const trailer = new TextEncoder().encode(JSON.stringify({ count, width, tokenizer } satisfies TokenFileTrailer));
+  if (documents) yield bytesOf(lengths.values());
+  const trailer = new TextEncoder().encode(JSON.stringify({ count, width, tokenizer, ...(documents ? { documents: lengths.length } : {}) } satisfies TokenFileTrailer));
   yield trailer;
-  yield new Uint8Array(Uint32Array.of(trailer.length, magic).buffer);
+  yield bytesOf(Uint32Array.of(trailer.length, magic));
+}
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: Uint8Array | Uint16Array | Uint32Array): Uint8Array => new Uint8Array(buffer, byteOffset, byteLength);
+
+/** Whole numbers below 2³², four bytes each. */
+class GrowingList {
+  length = 0;
+  #values = new Uint32Array(1024);
+
+  push(value: number): void {
+    if (this.length === this.#values.length) {
+      const larger = new Uint32Array(2 * this.length);
+      larger.set(this.#values);
+      this.#values = larger;
+    }
+    this.#values[this.length++] = value;
+  }
+
+  values(): Uint32Array { return this.#values.subarray(0, this.length); }
 }
 
 /** An open token file: windows are read by position, so memory does not grow with the file. */
 export interface TokenFile extends TokenSource {
   readonly tokenizer: unknown;
+  /** The lengths of its documents, in tokens, where they were told apart. */
+  readonly lengths: Uint32Array | undefined;
   close(): void;
 }
 
@@ -51,12 +82,13 @@ export function openTokenFile(path: string): TokenFile | undefined {
     closeSync(descriptor);
     return undefined;
   }
-  const { count, width, tokenizer } = trailer;
+  const { count, width, tokenizer, documents } = trailer, lengths = documents === undefined ? undefined : new Uint32Array(documents);
+  if (lengths) readExactly(descriptor, bytesOf(lengths), lengths.byteLength, count * width, path);
   let open = true;
   let window = Buffer.alloc(0);
   return {
     length: count,
-    tokenizer,
+    tokenizer, lengths,
     read(start, into) {
       assertWindow(start, into.length, count);
       if (!open) throw new Error(`${path}: the token file is closed`);
@@ -89,9 +121,9 @@ function readTrailer(descriptor: number): TokenFileTrailer | undefined {
   } catch {
     return undefined;
   }
-  const { count, width, tokenizer } = trailer;
-  if (!Number.isSafeInteger(count) || (width !== 1 && width !== 2 && width !== 4)) return undefined;
-  return count! * width + length + footerBytes === size ? { count: count!, width, tokenizer } : undefined;
+  const { count, width, tokenizer, documents } = trailer;
+  if (!Number.isSafeInteger(count) || (documents !== undefined && !Number.isSafeInteger(documents)) || (width !== 1 && width !== 2 && width !== 4)) return undefined;
+  return count! * width + 4 * (documents ?? 0) + length + footerBytes === size ? { count: count!, width, tokenizer, ...(documents === undefined ? {} : { documents }) } : undefined;
 }
 
 function readExactly(descriptor: number, buffer: Uint8Array, bytes: number, position: number, path: string): void {
