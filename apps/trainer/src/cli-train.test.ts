@@ -103,9 +103,11 @@ describe('a run that was killed', () => {
     expect(readdirSync(ground.at('made')).filter((name) => name.endsWith('.tmp'))).toEqual([]);
   });
 
-  test('before its first checkpoint begins anew; a damaged checkpoint is passed over for the one before it', async () => {
+  test('before its first checkpoint begins anew, once its process is gone; a damaged checkpoint is passed over for the one before it', async () => {
     const running = launch(train('early', ...long));
     await running.lines(5);
+    running.child.kill('SIGSTOP');
+    expect(await ashlar(train('early', ...long, '--resume'))).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining(`is being trained by process ${running.child.pid} on `) });
     running.child.kill('SIGKILL');
     await running.ended;
     const second = launch(train('early', ...long, '--resume'));

@@ -17,6 +17,8 @@ export interface RunFolder {
   readonly targetTokenizer: string;
   readonly model: string;
   readonly report: string;
+  /** Says which process trains it, while one does. */
+  readonly lock: string;
   readonly checkpoints: CheckpointFolder;
 }
 
@@ -35,6 +37,7 @@ export function runFolder(path: string): RunFolder {
     targetTokenizer: join(folder, 'target-tokenizer.json'),
     model: join(folder, 'model.safetensors'),
     report: join(folder, 'report.html'),
+    lock: join(folder, '.lock'),
     checkpoints: checkpointFolder(folder, { format: { write: writeSafetensors, read: readSafetensorsFile } }),
   };
 }
@@ -44,7 +47,7 @@ export function stateOf(run: RunFolder): RunState {
   if (!statSync(run.path).isDirectory()) return 'other';
   if (existsSync(run.report) && existsSync(run.model)) return 'finished';
   if (existsSync(run.config)) return 'unfinished';
-  return readdirSync(run.path).every((name) => leftover.test(name)) ? 'empty' : 'other';
+  return readdirSync(run.path).every((name) => leftover.test(name) || name === basename(run.lock)) ? 'empty' : 'other';
 }
 
 /** What a killed process can leave of a file that it was writing. */

@@ -8,6 +8,7 @@ import type { Streams } from '../streams.js';
 import { finishRun } from '../training/finish.js';
 import { listenForInterruption } from '../training/interruption.js';
 import { prepareMaterials } from '../tasks/prepare.js';
+import { holdRun } from '../training/run-lock.js';
 import { buildStep, resumeStep, runSession } from '../training/session.js';
 import { planStart, type StartOptions } from '../training/start.js';
 
@@ -28,13 +29,14 @@ export async function trainCommand(options: TrainCommandOptions, { stdout, stder
 
   const step = buildStep(materials, device);
   const run = start.createFolder();
+  using _ = holdRun(run);
   const resumeAdvice = (): string => `go on with: ${invocation()} train --resume --out ${quoted(run.shownPath)}`;
   using interruption = listenForInterruption(() => tell('\nstopping after this step; interrupt again to end at once'));
   try {
     removeLeftovers(run);
     const { step: from, notes } = start.resumed === undefined ? { step: 0, notes: [] } : resumeStep(step, run, materials, device);
     notes.forEach(tell);
-    const { config, source, amounts, model, batches, targetTokenizer } = materials;
+    const { config, source, amounts, model, targetTokenizer } = materials, batches = materials.batches();
     writeJson(run.config, config);
     writeJson(run.tokenizer, materials.tokenizer.toJSON());
     if (targetTokenizer) writeJson(run.targetTokenizer, targetTokenizer.toJSON());
