@@ -16,8 +16,8 @@ type Pair = TokenPair & { readonly written: string };
 
 /** How many texts beam search follows at once. */
 const beams = 4;
-/** Sources that are measured at most, spread over all: beam search takes its time. */
-const mostSources = 2000;
+/** Tokens of targets that are measured at most, of sources spread over all: beam search takes its time. */
+const mostTokens = 50_000;
 
 /** Sources and their targets. */
 export async function sequenceToSequenceMaterials(config: ResolvedConfig): Promise<Materials> {
@@ -62,17 +62,17 @@ interface Measured {
 async function measured({ model, device, targetTokenizer, validation, sourceContext, context, about }: Measured, loss: number): Promise<Measures> {
   const bySource = new Map<string, Pair[]>(), rows: string[][] = [];
   for (const pair of validation) bySource.set(pair.written, [...bySource.get(pair.written) ?? [], pair]);
-  const sources = spread([...bySource], mostSources);
+  const written = validation.reduce((sum, { target }) => sum + target.length, 0), sources = spread([...bySource], Math.ceil((bySource.size * mostTokens) / Math.max(written, mostTokens)));
   const search = beamSearcher({ model, device, beams, context, sourceContext });
   let edits = 0, tokens = 0, wrong = 0;
   try {
-    for (const [written, pairs] of sources) {
+    for (const [source, pairs] of sources) {
       const [best] = await search.run({ prompt: about.prompt, source: pairs[0]!.source, maxTokens: context - about.prompt.length, endTokens: [about.end] });
       const said = best!.tokens.filter(about.isText), nearest = pairs.map(({ target }) => target.subarray(about.prompt.length - 1)).map((target) => ({ target, distance: distance(asText(said), asText(target)) })).reduce((one, other) => (other.distance < one.distance ? other : one));
       edits += nearest.distance;
       tokens += nearest.target.length;
       if (nearest.distance > 0) wrong++;
-      rows.push([written, pairs.map(({ target }) => targetTokenizer.decode(target)).join(' / '), targetTokenizer.decode(said), nearest.distance === 0 ? '' : String(nearest.distance)]);
+      rows.push([source, pairs.map(({ target }) => targetTokenizer.decode(target)).join(' / '), targetTokenizer.decode(said), nearest.distance === 0 ? '' : String(nearest.distance)]);
     }
   } finally {
     search.release();
@@ -86,7 +86,7 @@ async function measured({ model, device, targetTokenizer, validation, sourceCont
       ['token errors', `${percent(tokenErrorRate)} of ${formatCount(tokens)} tokens of targets, by beam search (${beams} beams)`],
       ['targets wrong', `${percent(sequenceErrorRate)} of ${formatCount(sources.length)}${sources.length < bySource.size ? ` of the ${formatCount(bySource.size)} held out` : ''}`],
     ],
-    examples: { titles: ['source', 'target', 'written', 'errors'], rows: rows.slice(0, 40) },
+    examples: { titles: ['source', 'target', 'written', 'errors'], rows: spread(rows, 40) },
   };
 }
 
