@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises';
-import { parquetMetadataAsync, parquetScan, parquetSchema, type AsyncBuffer, type Compressors, type SchemaElement, type SchemaTree } from 'hyparquet';
+import { parquetMetadataAsync, parquetScan, parquetSchema, type AsyncBuffer, type Compressors, type SchemaTree } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import { TextFileError } from './text-files.js';
 

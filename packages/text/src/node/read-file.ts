@@ -47,7 +47,7 @@ async function invalidPlace(file: string): Promise<never> {
 export async function* readLines(file: string): AsyncGenerator<readonly string[]> {
   let rest = '', number = 1;
   for await (const chunk of readStrings(file)) {
-    const lines = (rest + chunk).split('\n');
+    const lines = chunk.includes('\n') ? (rest + chunk).split('\n') : [rest + chunk];
     rest = lines.pop()!;
     number += lines.length;
     if (rest.length > longestPiece) throw new TextFileError(`${file}: line ${number} has more than ${longestPiece} characters; divide it`);
