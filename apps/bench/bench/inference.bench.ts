@@ -26,10 +26,10 @@ async function ashlar(step: StepDefinition, place: BenchmarkPlace): Promise<Prep
 
 async function onnxRuntime(step: StepDefinition, { threads }: BenchmarkPlace): Promise<PreparedCase> {
   const { exportOnnx, onnxBytes } = await import('@ashlar/hub'), { InferenceSession, Tensor: OnnxTensor } = await import('onnxruntime-node');
-  const exported = await exportOnnx(stepModel(step), { batch: step.batch, length: step.context });
+  const exported = await exportOnnx(stepModel(step), { batch: step.batch, length: step.context, padding: false });
   const session = await InferenceSession.create(onnxBytes(exported), { intraOpNumThreads: threads });
   const tokens = new OnnxTensor('int64', BigInt64Array.from(stepBatch(step, 0).inputs, BigInt), [step.batch, step.context]);
-  const logits = async (): Promise<ArrayLike<number>> => (await session.run({ tokens }))['logits']!.data as Float32Array;
+  const logits = async (): Promise<ArrayLike<number>> => (await session.run({ input_ids: tokens }))['logits']!.data as Float32Array;
   return { check: async () => compare(step, await logits()), run: async () => void await logits(), release: () => session.release() };
 }
 

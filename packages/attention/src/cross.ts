@@ -30,9 +30,9 @@ class Cross extends HeadAttention {
 
   protected override mix(input: AttentionInput): Tensor { return super.mix({ ...input, keyPadding: this.#padding(input) }); }
 
-  /** The context's padding; a cache keeps it. */
+  /** The context's padding; a cache of fixed size keeps it. */
   #padding({ context, keyPadding, cache }: AttentionInput): Tensor | undefined {
-    if (!cache) return keyPadding;
+    if (!cache || cache.join) return keyPadding;
     const name = 'contextPadding', known = cache.has(name);
     if (!context) {
       if (keyPadding) throw new Error('cross: the cache keeps the padding of the context; give it with the context, in the first call');
@@ -52,6 +52,7 @@ class Cross extends HeadAttention {
       return { q, k: read(cache.state('contextKeys')), v: read(cache.state('contextValues')) };
     }
     const k = this.split(this.key.forward(context), kvHeads), v = this.split(this.value.forward(context), kvHeads);
+    if (cache?.join) return { q, k: cache.join('contextKeys', k), v: cache.join('contextValues', v) };
     if (cache) for (const [name, part] of [['contextKeys', k], ['contextValues', v]] as const) assign(cache.state(name, { shape: part.shape, dtype: part.dtype, tokens: Infinity, rolls: true }), part);
     return { q, k, v };
   }

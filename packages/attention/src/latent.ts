@@ -1,7 +1,7 @@
 import { concat, read, rmsNorm, type Tensor } from '@ashlar/tensor';
 import { Linear, Parameter, onesInitializer, requireCount, type AttentionInput, type AttentionSite, type AttentionVariant, type Initializer } from '@ashlar/nn';
 import { headShape } from './head-width.js';
-import { remember } from './remembered-keys.js';
+import { remember, type Remembered } from './remembered-keys.js';
 import { SoftmaxAttention, type SoftmaxShape } from './softmax-attention.js';
 import { checkSoftmaxOptions, softmaxCapabilities, type SoftmaxOptions } from './softmax-options.js';
 
@@ -77,7 +77,7 @@ class Latent extends SoftmaxAttention {
   }
 
   /** The same with the projections from the latent folded into queries and results: all heads read the latents themselves. */
-  #folded(input: AttentionInput, plainQuery: Tensor, turnedQuery: Tensor, latents: Tensor, turnedKeys: Tensor, places: { readonly q: Tensor; readonly k: Tensor }): Tensor {
+  #folded(input: AttentionInput, plainQuery: Tensor, turnedQuery: Tensor, latents: Tensor, turnedKeys: Tensor, places: Remembered['places']): Tensor {
     const { plain, rotated, value, rank } = this.#widths, { heads: H } = this.shape;
     const q = concat([plainQuery.matmul(read(this.keyUp.weight).reshape([1, H, plain, rank])), turnedQuery], 3);
     const mixed = this.attendTo(input, { q, k: concat([latents, turnedKeys], 3), v: widened(latents, rank + rotated) }, { firstQuery: input.cache!.start, queries: concat([plainQuery, turnedQuery], 3), places });

@@ -1,8 +1,8 @@
 import { arange, assign, concat, read, where, zeros, type Tensor } from '@ashlar/tensor';
 import type { AttentionInput, LayerCache } from '@ashlar/nn';
 
-/** Keys and values that a query may see, which of them are padding, bool [B, S], and the places of queries and keys; a place below 0 holds nothing. */
-export interface Remembered { readonly parts: readonly Tensor[]; readonly keyPadding: Tensor | undefined; readonly places: { readonly q: Tensor; readonly k: Tensor } }
+/** Keys and values that a query may see, which of them are padding, bool [B, S], and the places of queries and keys where they are not in order; a place below 0 holds nothing. */
+export interface Remembered { readonly parts: readonly Tensor[]; readonly keyPadding: Tensor | undefined; readonly places: { readonly q: Tensor; readonly k: Tensor } | undefined }
 
 /** x mod n, from 0. */
 const floorMod = (x: Tensor, n: number): Tensor => x.mod(n).add(n).mod(n);
@@ -17,6 +17,11 @@ export function remember(cache: LayerCache, computed: Readonly<Record<string, Te
   if (segments) throw new Error('a cache holds one document a row; leave out segments');
   const [rows, count] = x.shape as [number, number], padding = keyPadding?.cast('i32') ?? (cache.has('padding') ? zeros([rows, count], 'i32') : undefined);
   const added = padding ? { ...computed, padding: padding.reshape([rows, 1, count]) } : computed;
+  const paddingOf = (kept: Tensor | undefined): Tensor | undefined => kept?.reshape([rows, kept.shape[2]!]).ne(0);
+  if (cache.join) {
+    const parts = Object.entries(added).map(([name, part]) => cache.join!(name, part));
+    return { parts, keyPadding: paddingOf(padding && parts.at(-1)), places: undefined };
+  }
   const { start, capacity } = cache, slots = Math.min(reach ?? capacity, capacity), rolls = slots < capacity;
   const T = Object.values(added)[0]!.shape[2]!;
   if (!rolls && T > slots) throw new RangeError(`the cache holds ${slots} tokens, and ${T} came at once; give it a larger capacity`);
@@ -33,6 +38,5 @@ export function remember(cache: LayerCache, computed: Readonly<Record<string, Te
     assign(variable, after);
     return joins ? concat([before, part], 2) : after;
   });
-  const kept = padding && parts.at(-1)!;
-  return { parts, keyPadding: kept?.reshape([rows, kept.shape[2]!]).ne(0), places: { q: news, k: joins ? concat([placesBefore(start), news]) : places } };
+  return { parts, keyPadding: paddingOf(padding && parts.at(-1)), places: { q: news, k: joins ? concat([placesBefore(start), news]) : places } };
 }

@@ -19,7 +19,7 @@ export function storedAttention(q: Tensor, k: Tensor, v: Tensor, { scale, mask, 
   const scaled = q.cast('f32').reshape([B, G, H / G, T, D]).matmul(grouped(k).transpose()).mul(scale).reshape([B, H, T, S]);
   const point = { b: arange(B).reshape([B, 1, 1, 1]), h: arange(H).reshape([1, H, 1, 1]), q: arange(T).add(S - T).reshape([1, 1, T, 1]), k: arange(S).reshape([1, 1, 1, S]) };
   const scores = score ? score({ ...point, score: scaled }) : scaled, masked = mask?.(point).broadcastTo([B, H, T, S]);
-  const chosen = strongest !== undefined && strongest < S ? amongGreatest(masked ? where(masked, scores, -Infinity) : scores, strongest).gt(0) : undefined;
+  const chosen = strongest !== undefined ? amongGreatest(masked ? where(masked, scores, -Infinity) : scores, strongest).gt(0) : undefined;
   const visible = masked && chosen ? masked.and(chosen) : masked ?? chosen;
   const sink = sinks?.reshape([1, H, 1, 1]), most = (visible ? where(visible, scores, -Infinity) : scores).max(-1, { keepDims: true });
   const peak = (sink ? most.maximum(sink) : where(most.eq(-Infinity), 0, most)).stopGradient(), centred = scores.sub(peak);

@@ -84,7 +84,7 @@ export class Decoder extends LayerStack {
    *   the whole prefix. `positions`: default those after `start`.
    * @throws {CombinationError} where the attention keeps no cache.
    */
-  cachedLogits(tokens: Tensor, cache: Cache, start: Tensor, input: DecoderInput = {}): Tensor {
+  cachedLogits(tokens: Tensor, cache: Pick<Cache, 'layer' | 'maxLength'>, start: Tensor, input: DecoderInput = {}): Tensor {
     if (this.#uncached !== undefined) throw new CombinationError(`a cache does not go with ${this.#uncached} attention, which keeps none; use logits on the whole text, or attention such as grouped`);
     if (this.maxLength !== undefined && (cache.maxLength ?? Infinity) > this.maxLength) throw new RangeError(`decoder: the cache may grow to ${cache.maxLength ?? 'any number of'} tokens, and the model takes ${this.maxLength} (maxLength); make it by model.cache()`);
     return this.#forward(tokens, { positions: start.add(arange(tokens.shape[1]!)), ...input }, (layer) => ({

@@ -87,7 +87,7 @@ export class EncoderDecoder extends Module {
    * `const begin = jit((source, tokens, start) => model.cachedLogits(tokens, cache, start, { encoded: model.encode(source) }))`,
    * then `jit((tokens, start) => model.cachedLogits(tokens, cache, start))`.
    */
-  cachedLogits(tokens: Tensor, cache: Cache, start: Tensor, { encoded, sourcePadding, ...input }: CachedPairInput = {}): Tensor {
+  cachedLogits(tokens: Tensor, cache: Pick<Cache, 'layer' | 'maxLength'>, start: Tensor, { encoded, sourcePadding, ...input }: CachedPairInput = {}): Tensor {
     return this.decoder.cachedLogits(tokens, cache, start, { ...input, context: encoded, contextPadding: sourcePadding });
   }
 

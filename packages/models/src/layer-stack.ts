@@ -69,6 +69,8 @@ export abstract class LayerStack extends Module {
   readonly width: number;
   /** The longest sequence, where there is one. */
   readonly maxLength: number | undefined;
+  /** Whether tokens may be padding that nobody sees. */
+  readonly takesPadding: boolean;
   protected readonly owner: Topology;
   /** Of tables and heads. */
   protected readonly weightInitializer: Initializer;
@@ -104,6 +106,7 @@ export abstract class LayerStack extends Module {
     this.finalNorm = residual.finalNorm ? normOf(depth - 1)() : undefined;
     this.width = width;
     this.maxLength = maxLength ?? this.positional.maxLength;
+    this.takesPadding = attention.capabilities.keyPadding ?? false;
     this.owner = owner;
     this.weightInitializer = weight;
     this.#embeddingScale = embeddingScale;

@@ -256,6 +256,11 @@ export interface LayerCache {
   state(name: string, state?: CacheState): Variable;
   /** Whether it keeps a state of that name. */
   has(name: string): boolean;
+  /**
+   * Where what is remembered of each token grows with the text, as in graphs that other programs run: what is kept under a
+   * name, then what this call adds to it, [B, G, T, …], along axis 2. Absent: states are variables of a fixed size.
+   */
+  join?(name: string, added: Tensor): Tensor;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { concat, type Tensor } from '@ashlar/tensor';
+import { ShapeError, concat, defineFused, type Tensor } from '@ashlar/tensor';
 import { requireCount, type Positions } from '@ashlar/nn';
 import { PositionTable } from './position-table.js';
 
@@ -56,19 +56,33 @@ export class Rotation {
       return found.rank === 2 ? found : found.reshape([found.shape[0]!, 1, count, d]);
     };
     const [same, partner] = [rows(this.#same), rows(this.#partner)];
-    if (d === headWidth) return this.#turn(x, same, partner);
-    const part = (from: number, to: number): Tensor => x.slice(...x.shape.map((_, axis) => (axis === x.rank - 1 ? [from, to] as const : undefined)));
-    return concat([this.#turn(part(0, d), same, partner), part(d, headWidth)], -1);
-  }
-
-  /** x ⊙ same + partner(x) ⊙ partner: the partner of an element is a view. */
-  #turn(x: Tensor, same: Tensor, partner: Tensor): Tensor {
-    const { layout } = this.#options, half = x.shape.at(-1)! / 2, leading = x.shape.slice(0, -1);
-    const paired = x.reshape([...leading, ...(layout === 'halfSplit' ? [2, half] : [half, 2])]);
-    const turned = paired.flip(layout === 'halfSplit' ? -2 : -1).reshape(x.shape);
-    return x.mul(same).add(turned.mul(partner));
+    return turnPairs([x, same, partner], { layout: this.#options.layout })[0]!;
   }
 }
+
+/**
+ * x ⊙ same + partner(x) ⊙ partner, where the partner of an element is the other one of its pair: x [B, H, T, D], factors
+ * [T, d] or [B, 1, T, d] in f32; elements from d on stay. An operation of its own since others have it too: in an ONNX
+ * graph it is a RotaryEmbedding.
+ */
+const turnPairs = defineFused<{ readonly layout: RotaryLayout }>({
+  name: 'turnPairs',
+  outputs: ([x, same, partner]) => {
+    const [T, D] = x!.shape.slice(-2), [rows, d] = same!.shape.slice(-2);
+    if (x!.shape.length !== 4 || rows !== T || !(d! <= D! && d! % 2 === 0) || same!.shape.join() !== partner!.shape.join()) throw new ShapeError(`turnPairs takes x [B, H, T, D] and twice factors [T, d] or [B, 1, T, d], d even, got ${[x, same, partner].map((operand) => `[${operand?.shape.join(', ')}]`).join(', ')}`);
+    return [{ shape: x!.shape, dtype: x!.dtype }];
+  },
+  reference: ([x, same, partner], { layout }) => {
+    const D = x!.shape.at(-1)!, d = same!.shape.at(-1)!, part = (from: number, to: number): Tensor => x!.slice(undefined, undefined, undefined, [from, to]);
+    const turning = d === D ? x! : part(0, d), leading = x!.shape.slice(0, -1);
+    const paired = turning.reshape([...leading, ...(layout === 'halfSplit' ? [2, d / 2] : [d / 2, 2])]);
+    // A view.
+    const others = paired.flip(layout === 'halfSplit' ? -2 : -1).reshape(turning.shape), turned = turning.mul(same!).add(others.mul(partner!));
+    return [d === D ? turned : concat([turned, part(d, D)], -1)];
+  },
+  tolerance: { f32: 1e-6 },
+  cases: (['halfSplit', 'interleaved'] as const).flatMap((layout) => [4, 6].map((d) => ({ inputs: [{ shape: [2, 3, 5, 6] }, { shape: [5, d] }, { shape: [5, d] }], attributes: { layout } }))),
+});
 
 /** Throws a RangeError unless layout, dimensions and base can be. */
 export function checkRotation(owner: string, { base, layout, dimensions }: { readonly base?: number; readonly layout?: RotaryLayout; readonly dimensions?: number }): void {

@@ -29,7 +29,7 @@ async function ashlar(...words: string[]): Promise<{ code: number; stdout: strin
 
 test('export writes ONNX with the config and tokenizer in it, and says what it takes and gives', async () => {
   const { code, stderr } = await ashlar('export', '--run', run, '--format', 'onnx', '--out', out, '--batch', '2', '--length', '4');
-  expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/model\.onnx: ONNX, opset 23, \d+ nodes: tokens int64 \[2, 4\] → logits float \[2, 4, 3\]\n$/) });
+  expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/model\.onnx: ONNX, opset 23, \d+ nodes: input_ids int64 \[2, 4\], attention_mask int64 \[2, 4\] → logits float \[2, 4, 3\]\n$/) });
   const { model, config, tokenizer } = loadRun(run);
   const expected = await exportOnnx(model, { batch: 2, length: 4, metadata: { 'ashlar.config': JSON.stringify(config), 'ashlar.tokenizer': JSON.stringify(tokenizer.toJSON()) } });
   expect(Buffer.compare(readFileSync(out), onnxBytes(expected))).toBe(0);

@@ -1,5 +1,5 @@
 /** A table from fused operations to operators of ONNX that mean the same; the others are written in primitives. */
-import { Tensor, applyMod, arange, type AttentionAttributes, type Node } from '@ashlar/tensor';
+import { Tensor, applyMod, arange, type AttentionAttributes, type Node, type Shape, type TypedArray } from '@ashlar/tensor';
 import type { GraphBuilder } from './graph-builder.js';
 import { onnxTypes } from './onnx-format.js';
 
@@ -40,6 +40,7 @@ const attention: FusedEmitter = ({ to, nameOf }, node, attributes: AttentionAttr
   const given = mask && compact(applyMod(mask, new Tensor(mask.score), captures.slice(mask.firstInput - 3).map((capture) => new Tensor(capture))), T, S);
   const visible = given ? (causal ? given.and(before) : given) : before;
   const o = result([...names, nameOf(visible.node)]);
+  if (!given) return transposed(o);
   const seen = visible.cast('i32').max(-1, { keepDims: true }).gt(0);
   return transposed(to.add('Where', [nameOf(seen.node), o, to.constant('float', [], [0])]));
 };
@@ -52,9 +53,47 @@ function compact(mask: Tensor, T: number, S: number): Tensor {
 }
 
 const amongGreatest: FusedEmitter = ({ to, nameOf }, { inputs: [values] }, { count }: { count: number }) => {
-  const x = nameOf(values!), greatest = to.add('TopK', [x, to.integers([count])], { axis: { int: -1 } }, { unread: 1 });
+  const x = nameOf(values!), most = to.add('Shape', [x], { start: { int: -1 } });
+  const greatest = to.add('TopK', [x, to.add('Min', [to.integers([count]), most])], { axis: { int: -1 } }, { unread: 1 });
   const last = to.add('ReduceMin', [greatest, to.integers([-1])], { keepdims: { int: 1 } });
   return to.add('Cast', [to.add('LessOrEqual', [last, x])], { to: { int: onnxTypes.float } });
 };
 
-export const fusedOperators: Readonly<Record<string, FusedEmitter>> = { attention, amongGreatest, layerNorm: norm('LayerNormalization'), rmsNorm: norm('RMSNormalization') };
+/** Cosines and sines [P, d/2] of tables that turn pairs, kept by the first; undefined where they do something else. */
+const angles = new WeakMap<object, { readonly cosines: Float32Array; readonly sines: Float32Array } | undefined>();
+
+function anglesOf(same: TypedArray, partner: TypedArray, d: number, interleaved: boolean): { readonly cosines: Float32Array; readonly sines: Float32Array } | undefined {
+  if (angles.has(same)) return angles.get(same);
+  const size = same.length / 2, cosines = new Float32Array(size), sines = new Float32Array(size);
+  let turns = true;
+  for (let i = 0; i < size; i++) {
+    const row = Math.floor(i / (d / 2)) * d, pair = i % (d / 2), [first, second] = interleaved ? [row + 2 * pair, row + 2 * pair + 1] : [row + pair, row + pair + d / 2];
+    cosines[i] = same[first]!;
+    sines[i] = partner[second]!;
+    turns &&= same[second] === cosines[i] && partner[first] === -sines[i]!;
+  }
+  const found = turns ? { cosines, sines } : undefined;
+  angles.set(same, found);
+  return found;
+}
+
+/** The host data that a node is rows of, and which ones: undefined: all, in order. */
+function tableRows(node: Node): { readonly data: TypedArray; readonly shape: Shape; readonly rows: Node | undefined } | undefined {
+  const { op, inputs: [inner, rows] } = node;
+  if (op.kind === 'reshape') return tableRows(inner!);
+  if (op.kind === 'gather') { const table = tableRows(inner!); return table && !table.rows ? { ...table, rows: rows! } : undefined; }
+  return op.kind === 'leaf' && op.source.kind === 'data' ? { data: op.source.data, shape: node.shape, rows: undefined } : undefined;
+}
+
+/** A rotation whose factors are tables of cosines and sines, by position. */
+const rotation: FusedEmitter = ({ to, nameOf }, { inputs: [x, same, partner] }, { layout }: { layout: string }) => {
+  const [B, , T, D] = x!.shape as [number, number, number, number], d = same!.shape.at(-1)!, interleaved = layout === 'interleaved', tables = [tableRows(same!), tableRows(partner!)];
+  if (!tables[0] || !tables[1] || tables[0].rows !== tables[1].rows || tables[0].shape.join() !== tables[1].shape.join() || tables[0].shape.length !== 2) return undefined;
+  const found = anglesOf(tables[0].data, tables[1].data, d, interleaved), { rows } = tables[0], [P] = tables[0].shape as [number, number];
+  if (!found || x!.dtype !== 'f32' || B * T === 0) return undefined;
+  const positions = new Tensor(rows ?? arange(T).node).maximum(0).minimum(P - 1).broadcastTo([B, T]);
+  const [cosines, sines] = [found.cosines, found.sines].map((table) => to.stored(table, 'float', [P, d / 2])) as [string, string];
+  return to.add('RotaryEmbedding', [nameOf(x!), cosines, sines, to.add('Cast', [nameOf(positions.node)], { to: { int: onnxTypes.int64 } })], { interleaved: { int: Number(interleaved) }, rotary_embedding_dim: { int: d === D ? 0 : d } });
+};
+
+export const fusedOperators: Readonly<Record<string, FusedEmitter>> = { attention, turnPairs: rotation, amongGreatest, layerNorm: norm('LayerNormalization'), rmsNorm: norm('RMSNormalization') };

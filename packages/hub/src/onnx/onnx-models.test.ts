@@ -1,128 +1,114 @@
-// Every part of the catalogue in a small model, exported and run in ONNX Runtime: logits equal to ours.
-import { existsSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { InferenceSession, Tensor as RuntimeTensor } from 'onnxruntime-node';
+// Every part of the catalogue in a small model, exported and run in ONNX Runtime, at two shapes by one file: logits equal to ours.
 import { describe, expect, test } from 'vitest';
-import { CombinationError, build, catalogue, encoder, encoderDecoder, type Decoder, type DecoderConfigInput, type Encoder, type EncoderDecoder, type PartKind } from '@ashlar/models';
+import { build, catalogue, encoder, encoderDecoder, type Decoder, type Encoder, type EncoderDecoder } from '@ashlar/models';
 import { cross, multiHead } from '@ashlar/attention';
 import { mlp, swiglu, type AttentionVariant, type FeedForwardVariant, type NormVariant, type PositionalVariant, type ResidualVariant } from '@ashlar/nn';
 import { layerNorm, postNorm, preNorm, rmsNorm } from '@ashlar/norm';
 import { learned, rotary } from '@ashlar/positional';
 import { jit, tensor, type Tensor } from '@ashlar/tensor';
 import { reference } from '@ashlar/tensor/reference';
-import { parseLlama2cTokenizer, scoredPiecesTokenizer } from '@ashlar/text';
-import { loadHuggingFace } from '../node.js';
-import { checkOnnx, runOnnx, type RuntimeInput } from '../test/run-onnx.js';
+import { checkOnnx, openOnnx, runSession, type RuntimeInput } from '../test/run-onnx.js';
+import { configOf, decodersOf, kinds, maskOf, needSizes, partOf, tokensOf, vocabulary as V } from '../test/small-models.js';
 import { exportOnnx, type ExportOnnxOptions } from './export-model.js';
-import { onnxBytes } from './onnx-format.js';
 
-const [B, T, S, V] = [2, 8, 6, 11];
-const ids = (count: number, seed: number): Int32Array => Int32Array.from({ length: count }, (_, i) => (i * 7 + (i >> 2) * 3 + seed) % V);
-const tokens: RuntimeInput = { data: ids(B * T, 1), shape: [B, T], type: 'int64' }, source: RuntimeInput = { data: ids(B * S, 5), shape: [B, S], type: 'int64' };
-/** The last three tokens of the first row. */
-const paddingOf = (length: number): RuntimeInput => ({ data: Uint32Array.from({ length: B * length }, (_, i) => Number(i < length && i >= length - 3)), shape: [B, length], type: 'bool' });
+const [T, S] = [40, 36];
+const shapes = [[2, 8], [3, 5]] as const;
 
-async function expectEqual(model: Decoder | Encoder | EncoderDecoder, options: ExportOnnxOptions, inputs: Readonly<Record<string, RuntimeInput>>, ours: (...inputs: Tensor[]) => Tensor): Promise<Awaited<ReturnType<typeof exportOnnx>>> {
-  const exported = await exportOnnx(model, { batch: B, ...options });
+/** `ours` is given what the file is given, masks as bool that are true where a token is padding. */
+async function expectEqual(model: Decoder | Encoder | EncoderDecoder, options: ExportOnnxOptions, feeds: readonly Readonly<Record<string, RuntimeInput>>[], ours: (given: Readonly<Record<string, Tensor>>) => Tensor): Promise<Awaited<ReturnType<typeof exportOnnx>>> {
+  const exported = await exportOnnx(model, options);
   checkOnnx(exported);
-  const [[, got]] = Object.entries(await runOnnx(exported, inputs)) as [[string, { data: number[]; shape: readonly number[] }]];
-  const result = jit(ours, { device: reference() })(...Object.values(inputs).map(({ data, shape, type }) => tensor(data, { shape, dtype: type === 'bool' ? 'bool' : 'i32' })));
-  const expected = await result.data();
-  expect(got.shape).toEqual(result.shape);
-  expect(Math.max(...expected.map(Math.abs))).toBeGreaterThan(0.05);
-  expected.forEach((value, i) => expect(Math.abs(got.data[i]! - value), `element ${i}`).toBeLessThan(1e-4));
+  const session = await openOnnx(exported), run = jit(ours as (given: Record<string, Tensor>) => Tensor, { device: reference() });
+  for (const inputs of feeds) {
+    const [[, got]] = Object.entries(await runSession(session, inputs)) as [[string, { data: number[]; shape: readonly number[] }]];
+    const result = run(Object.fromEntries(Object.entries(inputs).map(([name, { data, shape }]) => [name, name === 'attention_mask' ? tensor(Uint32Array.from(data, (value) => Number(value === 0)), { shape, dtype: 'bool' }) : tensor(data, { shape, dtype: 'i32' })])));
+    const expected = await result.data();
+    expect(got.shape).toEqual(result.shape);
+    expect(Math.max(...expected.map(Math.abs))).toBeGreaterThan(0.05);
+    expected.forEach((value, i) => expect(Math.abs(got.data[i]! - value), `element ${i}`).toBeLessThan(1e-4));
+  }
+  await session.release();
   await model.toHost();
   return exported;
 }
 
-const base = { attention: { type: 'multiHead', heads: 2 }, positional: 'rotary', norm: 'rmsNorm', residual: 'preNorm', feedForward: 'swiglu' };
-const partOf = (kind: PartKind, type: string): object => ({ type, ...(catalogue[kind] as Record<string, { example: object }>)[type]!.example });
-const configOf = (parts: object): DecoderConfigInput => ({ modelType: 'decoder', vocabulary: V, width: 16, depth: 2, maxLength: T, bias: true, initialisation: { std: 0.3 }, ...base, ...parts } as unknown as DecoderConfigInput);
-
-/** A decoder with a part, beside the first of the usual parts that it goes with. */
-function decoderWith(kind: PartKind, type: string): Decoder | undefined {
-  const part = partOf(kind, type), others = [{}, { positional: 'learned' }, { positional: 'learned', feedForward: 'mlp' }, { norm: undefined }, { attention: { type: 'grouped', heads: 2, kvHeads: 1 } }];
-  const free = kind === 'residual' ? others.map((other) => (type === 'deepNorm' || type === 'subNorm' ? { ...other, initialisation: { std: 0.3 } } : other)) : others;
-  for (const other of free) {
-    try { return build(configOf({ ...other, [kind]: part }), { seed: 3 }) as Decoder; } catch (error) { if (!(error instanceof CombinationError)) throw error; }
-  }
-  return undefined;
-}
-
-const kinds = Object.keys(catalogue) as PartKind[];
 describe.each(kinds)('decoders with each %s', (kind) => {
-  const made = Object.keys(catalogue[kind]).map((type) => [type, decoderWith(kind, type)] as const);
+  const made = decodersOf(kind);
   test('are most of the catalogue', () => {
     expect(made.filter(([, model]) => !model).map(([type]) => type)).toEqual(kind === 'attention' ? ['longformer', 'bigBird', 'cross'] : []);
   });
-  test.each(made.flatMap(([type, model]) => (model ? [[type, model] as const] : [])))('%s', async (_, model) => {
-    for (const [name, parameter] of model.namedParameters()) if (/residual\.gains/.test(name)) parameter.write(new Float32Array(parameter.size).fill(0.6));
-    await expectEqual(model, {}, { tokens }, (x) => model.logits(x));
+  test.each(made.flatMap(([type, model]) => (model ? [[type, model] as const] : [])))('%s', async (type, model) => {
+    const feed = (shape: readonly [number, number]) => ({ input_ids: tokensOf(shape), ...(model.takesPadding ? { attention_mask: maskOf(shape, 2) } : {}) });
+    const ours = ({ input_ids: tokens, attention_mask: padding }: Readonly<Record<string, Tensor>>): Tensor => model.logits(tokens!, { padding });
+    if (!needSizes[kind]?.includes(type)) return void await expectEqual(model, {}, shapes.map(feed), ours);
+    await expect(exportOnnx(model)).rejects.toThrow(/^onnx: batch_size, sequence_length cannot all be free, as the graph is another at other sizes: .*; parts that compute by blocks of tokens, .*: give batch and length a number$/);
+    for (const shape of shapes) await expectEqual(model, { batch: shape[0], length: shape[1] }, [feed(shape)], ours);
   });
 });
 
 describe('encoders', () => {
-  const make = (parts: { attention?: AttentionVariant; positional?: PositionalVariant; residual?: ResidualVariant; norm?: NormVariant; feedForward?: FeedForwardVariant } = {}, head?: Parameters<typeof encoder>[0]['head']): Encoder => encoder({
-    vocabulary: V, width: 16, depth: 2, maxLength: T, attention: multiHead({ heads: 2, causal: false }), positional: learned({ maxLength: T }), norm: layerNorm(), residual: postNorm(), feedForward: mlp(), bias: true, initialisation: { std: 0.3 }, head, ...parts,
+  const make = (parts: { attention?: AttentionVariant; positional?: PositionalVariant; residual?: ResidualVariant; norm?: NormVariant; feedForward?: FeedForwardVariant } = {}, head?: Parameters<typeof encoder>[0]['head'], tokenTypes?: number): Encoder => encoder({
+    vocabulary: V, width: 16, depth: 2, maxLength: T, attention: multiHead({ heads: 2, causal: false }), positional: learned({ maxLength: T }), norm: layerNorm(), residual: postNorm(), feedForward: mlp(), bias: true, initialisation: { std: 0.3 }, head, tokenTypes, ...parts,
   });
-  const padding = paddingOf(T);
+  const feeds = (padded: number) => shapes.map((shape) => ({ input_ids: tokensOf(shape), attention_mask: maskOf(shape, padded) }));
   test('with a language head, whose padding nobody sees', async () => {
     const model = make({}, { type: 'language', transform: { activation: 'gelu', norm: true } });
-    await expectEqual(model, { padding: true }, { tokens, padding }, (x, pad) => model.logits(x, { padding: pad }));
+    await expectEqual(model, {}, feeds(3), ({ input_ids: x, attention_mask: padding }) => model.logits(x!, { padding }));
   });
   test('with a head of classes over the mean', async () => {
     const model = make({ positional: rotary(), residual: preNorm() }, { type: 'classes', classes: 3, pooling: 'mean', transform: { activation: 'tanh' } });
-    await expectEqual(model, { padding: true }, { tokens, padding }, (x, pad) => model.logits(x, { padding: pad }));
+    await expectEqual(model, {}, feeds(3), ({ input_ids: x, attention_mask: padding }) => model.logits(x!, { padding }));
   });
   test('without a head', async () => {
     const model = make();
-    const { outputs } = await expectEqual(model, {}, { tokens }, (x) => model.states(x));
-    expect(outputs.map(({ name }) => name)).toEqual(['states']);
+    const { outputs } = await expectEqual(model, {}, feeds(0), ({ input_ids: x }) => model.states(x!));
+    expect(outputs).toEqual([{ name: 'last_hidden_state', type: 'float', shape: ['batch_size', 'sequence_length', 16] }]);
   });
-  test.each(['longformer', 'bigBird'])('%s attention, which is not causal', async (type) => {
+  test.each([['longformer', false], ['bigBird', true]] as const)('%s attention, which is not causal', async (type, free) => {
     const options = partOf('attention', type), variant = (catalogue.attention as unknown as Record<string, { create(options: object): AttentionVariant }>)[type]!.create(options);
     const model = make({ attention: variant });
-    await expectEqual(model, {}, { tokens }, (x) => model.states(x));
+    if (!free) await expect(exportOnnx(model)).rejects.toThrow('cannot all be free');
+    for (const group of free ? [shapes] : shapes.map((shape) => [shape])) {
+      await expectEqual(model, free ? {} : { length: group[0]![1] }, group.map((shape) => ({ input_ids: tokensOf(shape), attention_mask: maskOf(shape, 2) })), ({ input_ids: x, attention_mask: padding }) => model.states(x!, { padding }));
+    }
+  });
+  test('with kinds of tokens', async () => {
+    const model = make({}, undefined, 2), types = (shape: readonly [number, number]): RuntimeInput => ({ ...tokensOf(shape), data: tokensOf(shape).data.map((id) => id % 2) });
+    await expectEqual(model, { padding: false }, shapes.map((shape) => ({ input_ids: tokensOf(shape), token_type_ids: types(shape) })), ({ input_ids: x, token_type_ids: tokenTypes }) => model.states(x!, { tokenTypes }));
   });
 });
 
 test('an encoder-decoder, whose source is padded', async () => {
   const stack = { width: 16, depth: 2, positional: rotary(), norm: rmsNorm(), feedForward: swiglu(), initialisation: { std: 0.3 } };
   const model = encoderDecoder({ vocabulary: V, encoder: { ...stack, maxLength: S, attention: multiHead({ heads: 2, causal: false }) }, decoder: { ...stack, maxLength: T, attention: multiHead({ heads: 2 }), crossAttention: cross({ heads: 2 }) } });
-  const padding = paddingOf(S);
-  const exported = await expectEqual(model, { padding: true }, { source, target: tokens, padding }, (x, y, pad) => model.logits(x, y, { source: { padding: pad } }));
+  const exported = await expectEqual(model, {}, shapes.map(([B, length]) => ({ input_ids: tokensOf([B, length + 3], 5), attention_mask: maskOf([B, length + 3], 3), decoder_input_ids: tokensOf([B, length]) })),
+    ({ input_ids: x, attention_mask: padding, decoder_input_ids: y }) => model.logits(x!, y!, { source: { padding } }));
   expect(exported.nodes.filter(({ type }) => type === 'Attention')).toHaveLength(6);
 });
 
 describe('what the file says', () => {
   const model = build(configOf({}), { seed: 3 }) as Decoder;
   test('weights under their names, a tied one once; operators of opset 23', async () => {
-    const { initializers, nodes, inputs, outputs, opset } = await exportOnnx(model, { metadata: { tokenizer: 'byte' } });
+    const { initializers, nodes, inputs, outputs, opset } = await exportOnnx(model, { padding: false, metadata: { tokenizer: 'byte' } });
     expect([...initializers.keys()].filter((name) => !name.startsWith('constant.')).sort()).toEqual([...model.namedParameters().keys()].sort());
-    expect([inputs, outputs, opset]).toEqual([[{ name: 'tokens', type: 'int64', shape: [1, T] }], [{ name: 'logits', type: 'float', shape: [1, T, V] }], 23]);
-    expect(nodes.map(({ type }) => type).filter((type) => /Attention|Normalization/.test(type)).sort()).toEqual(['Attention', 'Attention', ...Array<string>(5).fill('RMSNormalization')]);
+    const shape = ['batch_size', 'sequence_length'];
+    expect([inputs, outputs, opset]).toEqual([[{ name: 'input_ids', type: 'int64', shape }], [{ name: 'logits', type: 'float', shape: [...shape, V] }], 23]);
+    expect(nodes.map(({ type }) => type).filter((type) => /Attention|Normalization|Rotary/.test(type)).sort()).toEqual(['Attention', 'Attention', ...Array<string>(5).fill('RMSNormalization'), ...Array<string>(4).fill('RotaryEmbedding')]);
   });
-  test('a model without a longest sequence must be told a length', async () => {
-    const free = build(configOf({ maxLength: undefined }), { seed: 3 }) as Decoder;
-    await expect(async () => exportOnnx(free)).rejects.toThrow('onnx: length is missing, as the model has no maxLength; an ONNX graph of ours has fixed shapes');
-    await expect(async () => exportOnnx(model, { length: 9 })).rejects.toThrow('onnx: length must be at most the model\'s maxLength (8), got 9');
+  test.each([{ layout: 'interleaved' }, { layout: 'halfSplit', dimensions: 4 }, { layout: 'interleaved', dimensions: 4 }, { scaling: { type: 'yarn', factor: 4, originalLength: 16 } }])('rotary positions are its RotaryEmbedding: %j', async (options) => {
+    const turned = build(configOf({ positional: { type: 'rotary', ...options } }), { seed: 3 }) as Decoder;
+    for (const sizes of [{}, { batch: 2, length: 8 }]) {
+      const { nodes } = await expectEqual(turned, { ...sizes, padding: false }, [{ input_ids: tokensOf([2, 8]) }], ({ input_ids: x }) => turned.logits(x!));
+      expect(nodes.filter(({ type }) => type === 'RotaryEmbedding')).toHaveLength(4);
+    }
+  });
+  test('what cannot be', async () => {
+    const free = build(configOf({ maxLength: undefined }), { seed: 3 }) as Decoder, mixer = build(configOf({ attention: partOf('attention', 'retention') }), { seed: 3 }) as Decoder;
+    await expect(async () => exportOnnx(free)).rejects.toThrow('rotary: positions given as a tensor need a table of all positions; give the model a maxLength');
+    await expect(async () => exportOnnx(model, { length: 41 })).rejects.toThrow('onnx: length must be at most the model\'s maxLength (40), got 41');
     await expect(async () => exportOnnx(free, { length: 0 })).rejects.toThrow('onnx: length must be a whole number from 1, got 0');
     await expect(async () => exportOnnx(free, { length: 4, sourceLength: 4 })).rejects.toThrow('onnx: sourceLength is of encoder-decoders alone');
-    expect((await exportOnnx(free, { length: 4, batch: 3 })).inputs).toEqual([{ name: 'tokens', type: 'int64', shape: [3, 4] }]);
+    await expect(async () => exportOnnx(mixer, { length: 4, padding: true })).rejects.toThrow('onnx: the model\'s attention takes no padding; leave out padding');
+    expect((await exportOnnx(free, { length: 4, padding: false })).inputs).toEqual([{ name: 'input_ids', type: 'int64', shape: ['batch_size', 4] }]);
   });
 });
-
-test('stories260K, exported, tells its story in ONNX Runtime', async (context) => {
-  const folder = new URL('../../../../../shared/data/stories260K/', import.meta.url);
-  if (!existsSync(folder)) return context.skip('../shared/data/stories260K is not here');
-  const { model } = loadHuggingFace(fileURLToPath(folder), { modelType: 'decoder' }), count = 201, vocabulary = 512;
-  const session = await InferenceSession.create(onnxBytes(await exportOnnx(model, { length: count })), { intraOpNumThreads: 1 });
-  const ids = new BigInt64Array(count);
-  ids[0] = 1n;
-  for (let t = 0; t + 1 < count; t++) {
-    const { logits } = await session.run({ tokens: new RuntimeTensor('int64', ids, [1, count]) }), row = (logits!.data as Float32Array).subarray(t * vocabulary, (t + 1) * vocabulary);
-    ids[t + 1] = BigInt(row.indexOf(row.reduce((largest, value) => Math.max(largest, value), -Infinity)));
-  }
-  const text = scoredPiecesTokenizer(parseLlama2cTokenizer(readFileSync(new URL('tok512.bin', folder)))).decode(Int32Array.from(ids, Number));
-  expect(text).toBe(readFileSync(new URL('greedy-200.txt', folder), 'utf8').trimEnd());
-}, 60_000);

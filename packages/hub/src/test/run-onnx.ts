@@ -5,13 +5,21 @@ import { onnxBytes, type OnnxModel } from '../onnx/onnx-format.js';
 export interface RuntimeInput { readonly data: Float32Array | Int32Array | Uint32Array; readonly shape: readonly number[]; readonly type: 'float32' | 'int64' | 'bool' }
 
 /** The outputs of a model by name, as numbers. */
-export async function runOnnx(model: OnnxModel, inputs: Readonly<Record<string, RuntimeInput>>): Promise<Record<string, { readonly shape: readonly number[]; readonly data: number[] }>> {
-  const session = await InferenceSession.create(onnxBytes(model), { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 3 });
+export async function runOnnx(model: OnnxModel, inputs: Readonly<Record<string, RuntimeInput>>): Promise<RuntimeOutputs> {
+  const session = await openOnnx(model), outputs = await runSession(session, inputs);
+  await session.release();
+  return outputs;
+}
+
+export type RuntimeOutputs = Record<string, { readonly shape: readonly number[]; readonly data: number[] }>;
+
+export const openOnnx = (model: OnnxModel): Promise<InferenceSession> => InferenceSession.create(onnxBytes(model), { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 3 });
+
+export async function runSession(session: InferenceSession, inputs: Readonly<Record<string, RuntimeInput>>): Promise<RuntimeOutputs> {
   const feeds = Object.fromEntries(Object.entries(inputs).map(([name, { data, shape, type }]) => [name,
     type === 'int64' ? new RuntimeTensor('int64', BigInt64Array.from(Array.from(data, BigInt)), shape)
       : type === 'bool' ? new RuntimeTensor('bool', Uint8Array.from(data), shape) : new RuntimeTensor('float32', Float32Array.from(data), shape)]));
   const results = await session.run(feeds);
-  await session.release();
   return Object.fromEntries(Object.entries(results).map(([name, { dims, data }]) => [name, { shape: dims, data: Array.from(data as Float32Array, Number) }]));
 }
 
