@@ -51,7 +51,8 @@ export function exportOnnx(model: Decoder | Encoder | EncoderDecoder, options: E
  * The decoder of an encoder-decoder also takes `encoder_hidden_states` [B, S, C] and `encoder_attention_mask` [B, S]; its
  * names are `past_key_values.N.decoder.key` and, of the source, `past_key_values.N.encoder.key`, of no tokens in the first
  * call and after it those of the first `present.N.encoder.key`. Its encoder is `exportOnnx(model.encoder)`.
- * @throws {OnnxError} where the attention keeps no cache, the graph cannot be of free sizes, or the options do not fit.
+ * @throws {OnnxError} where the graph cannot be of free sizes, or the options do not fit. @throws {CombinationError} where the
+ *   attention keeps no cache.
  */
 export async function exportDecoderOnnx(model: Decoder | EncoderDecoder, options: ExportOnnxOptions = {}): Promise<OnnxModel> {
   const exported = await written(model, remembering(model, options), options), read = new Set(exported.nodes.flatMap(({ inputs }) => inputs));
@@ -117,7 +118,6 @@ const kept = 'past_encoder_sequence_length', fresh = 'new_encoder_sequence_lengt
 
 function remembering(model: Decoder | EncoderDecoder, options: ExportOnnxOptions): Interface {
   const isPair = model instanceof EncoderDecoder, decoder = isPair ? model.decoder : model;
-  if (!decoder.keepsCache) throw new OnnxError('onnx: the model\'s attention keeps no cache; export whole sequences, by exportOnnx');
   if (options.sourceLength !== undefined) throw new OnnxError('onnx: the source of a decoder with a cache is free; leave out sourceLength');
   const batch = sizeOf('batch', options.batch), length = sizeOf('length', options.length, decoder.maxLength), ids = { shape: [batch, length], dtype: 'i32' } as const;
   const padding = paddingOf(options, decoder.takesPadding), source = `${kept} + ${fresh}`;
