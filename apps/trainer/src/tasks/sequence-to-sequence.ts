@@ -1,4 +1,3 @@
-import { distance } from 'fastest-levenshtein';
 import { beamSearcher } from '@ashlar/generate';
 import type { EncoderDecoder } from '@ashlar/models';
 import type { Device } from '@ashlar/tensor';
@@ -9,6 +8,7 @@ import { exitCodes, Failure } from '../failure.js';
 import { formatCount } from '../progress/format.js';
 import { buildModel, checkedHash, vocabularyFor } from './building.js';
 import type { Materials, Measures } from './materials.js';
+import { nearestTarget } from './nearest-target.js';
 import { targetTokens, type TargetTokens } from './target-tokens.js';
 import { tokenizerOf } from './tokenizers.js';
 
@@ -68,11 +68,11 @@ async function measured({ model, device, targetTokenizer, validation, sourceCont
   try {
     for (const [source, pairs] of sources) {
       const [best] = await search.run({ prompt: about.prompt, source: pairs[0]!.source, maxTokens: context - about.prompt.length, endTokens: [about.end] });
-      const said = best!.tokens.filter(about.isText), nearest = pairs.map(({ target }) => target.subarray(about.prompt.length - 1)).map((target) => ({ target, distance: distance(asText(said), asText(target)) })).reduce((one, other) => (other.distance < one.distance ? other : one));
-      edits += nearest.distance;
+      const said = best!.tokens.filter(about.isText), nearest = nearestTarget(said, pairs.map(({ target }) => target.subarray(about.prompt.length - 1)));
+      edits += nearest.edits;
       tokens += nearest.target.length;
-      if (nearest.distance > 0) wrong++;
-      rows.push([source, pairs.map(({ target }) => targetTokenizer.decode(target)).join(' / '), targetTokenizer.decode(said), nearest.distance === 0 ? '' : String(nearest.distance)]);
+      if (nearest.edits > 0) wrong++;
+      rows.push([source, pairs.map(({ target }) => targetTokenizer.decode(target)).join(' / '), targetTokenizer.decode(said), nearest.edits === 0 ? '' : String(nearest.edits)]);
     }
   } finally {
     search.release();
@@ -89,9 +89,6 @@ async function measured({ model, device, targetTokenizer, validation, sourceCont
     examples: { titles: ['source', 'target', 'written', 'errors'], rows: spread(rows, 40) },
   };
 }
-
-/** Each token as a character. */
-const asText = (tokens: ArrayLike<number>): string => Array.from(tokens, (token) => String.fromCodePoint(0x100 + token)).join('');
 
 /** At most so many of a list, spread evenly over it. */
 const spread = <Item>(list: readonly Item[], most: number): readonly Item[] => (list.length <= most ? list : Array.from({ length: most }, (_, i) => list[Math.floor((i * list.length) / most)]!));
