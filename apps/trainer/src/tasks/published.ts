@@ -25,5 +25,5 @@ export function publishedProblem({ results }: PublishedConfig, task: TaskName): 
 /** A line for each published result, and what to know of it. */
 export const publishedLines = ({ results, note }: PublishedConfig): [name: string, value: string][] => [
   ...results.map((result): [string, string] => ['published', `${figuresOf(result).map(([name, value]) => `${measures[name].name} ${(100 * value).toFixed(2)} %`).join(', ')}: ${result.source}`]),
-  ...(note === undefined ? [] : [['of those', note] as [string, string]]),
+  ...(note === undefined ? [] : [['note', note] as [string, string]]),
 ];
