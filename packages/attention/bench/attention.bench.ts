@@ -29,12 +29,14 @@ const variants: Readonly<Record<string, (window: number) => Variant>> = {
   strided: (window) => ({ options: { mask: strided({ stride: window }) }, counts: (q, k) => k <= q && (q - k < window || (q - k) % window === 0) }),
   fixedPattern: (window) => ({ options: { mask: fixedPattern({ stride: window }) }, counts: (q, k) => k <= q && (Math.floor(q / window) === Math.floor(k / window) || k % window === window - 1) }),
 };
-const names = Object.keys(variants), masks = names.filter((name) => variants[name]!(2).counts !== every);
+const names = Object.keys(variants), masks = names.filter((name) => name === 'causal' || variants[name]!(2).counts !== every);
 
-const input = (seed: number, length: number): HostTensor => ({
-  shape: [1, heads, length, headWidth], data: Float32Array.from({ length: heads * length * headWidth }, (_, i) => Math.sin((i + 1) * seed * 0.7) + Math.cos(i * 0.3)),
-});
-const inputs = (length: number): HostTensor[] => [1, 2, 3].map((seed) => input(seed, length));
+/** Sequences, and tokens of each. */
+interface Size { readonly sequences: number; readonly tokens: number }
+
+const inputs = ({ sequences, tokens }: Size): HostTensor[] => [1, 2, 3].map((seed) => ({
+  shape: [sequences, heads, tokens, headWidth], data: Float32Array.from({ length: sequences * heads * tokens * headWidth }, (_, i) => Math.sin((i + 1) * seed * 0.7) + Math.cos(i * 0.3)),
+}));
 
 /** How many of the scores of a head count. */
 function visibleScores(length: number, counts: (q: number, k: number) => boolean): number {
@@ -46,36 +48,60 @@ function visibleScores(length: number, counts: (q: number, k: number) => boolean
 /** Products of forward: two with D multiply-adds a score; of forward and gradients: seven (flash attention computes the scores again). */
 const products = { forward: 2, training: 7 } as const;
 
-const itself = 'itself', causalInstead = 'causal of as many scores';
-/** The least speed of a variant beside causal attention over as many scores that count. */
+const itself = 'itself', sameArea = 'causal of equal area', sameTokens = 'causal of equal area and tokens';
+/** The least speed of a variant beside causal attention of equal area and tokens. */
 const leastSpeed = 0.8;
+
+/** How many of the scores of a head causal attention lets count. */
+const causalArea = ({ sequences, tokens }: Size): number => sequences * tokens * (tokens + 1) / 2;
+
+/**
+ * What is timed. Of equal area: one sequence, of which as many scores count. Of equal area and tokens: the same number of
+ * tokens, in sequences so long that about as many scores count; of causal attention that is itself.
+ */
+function sizeOf(timed: string, length: number, visible: number): Size {
+  if (timed === itself) return { sequences: 1, tokens: length };
+  if (timed === sameArea) return { sequences: 1, tokens: Math.round((Math.sqrt(1 + 8 * visible) - 1) / 2) };
+  const sequences = Math.max(1, Math.round(length / (2 * visible / length - 1)));
+  return { sequences, tokens: Math.round(length / sequences) };
+}
 
 interface Parameters { readonly variant: string; readonly timed: string; readonly pass: string; readonly length: number; readonly window: number; readonly [key: string]: string | number }
 
 function judge(results: readonly TimedCase<Parameters>[]): Judgement[] {
   const find = (like: Parameters, change: Partial<Parameters>): TimedCase<Parameters> | undefined => results.find(({ parameters }) => Object.entries({ ...like, ...change }).every(([key, value]) => parameters[key] === value));
-  return results.filter(({ parameters }) => parameters.timed === itself && parameters.variant !== 'causal').flatMap(({ parameters, ms }) => {
-    const beside = masks.includes(parameters.variant) ? find(parameters, { timed: causalInstead }) : find(parameters, { variant: 'causal' });
-    return beside ? [{ what: `${parameters.variant}, ${parameters.pass}, length ${parameters.length}: ${(100 * beside.ms / ms).toFixed(0)} % of the speed of causal attention over as many scores (at least ${100 * leastSpeed} %)`, holds: beside.ms / ms >= leastSpeed }] : [];
+  const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;
+  return results.filter(({ parameters }) => parameters.timed === itself).flatMap(({ parameters, ms }) => {
+    const { variant, pass, length, window } = parameters, bar = `at least ${percent(leastSpeed)}`;
+    if (!masks.includes(variant)) {
+      const beside = find(parameters, { variant: 'causal' });
+      return beside ? [{ what: `${variant}, ${pass}, length ${length}: ${percent(beside.ms / ms)} of the speed of causal attention (${bar})`, holds: beside.ms / ms >= leastSpeed }] : [];
+    }
+    const beside = find(parameters, { timed: sameTokens }), alone = find(parameters, { timed: sameArea });
+    if (!beside) return [];
+    const visible = visibleScores(length, variants[variant]!(window).counts), size = sizeOf(sameTokens, length, visible), share = visible / causalArea(size), speed = share * beside.ms / ms;
+    return [{
+      what: `${variant}, ${pass}, length ${length}: ${percent(speed)} of the speed of causal attention of equal area and tokens (${bar}; ${size.sequences} × ${size.tokens} tokens, times ${share.toFixed(3)} for the area)${alone ? `, ${percent(alone.ms / ms)} of equal area alone` : ''}`,
+      holds: speed >= leastSpeed,
+    }];
   });
 }
 
 export const benchmarks = [defineBenchmark<Parameters>({
-  suite: 'kernels', name: 'attention', description: `Masks and score functions, one sequence, ${heads} heads of width ${headWidth}, f32; and causal attention over a length at which as many scores count. The rate counts those scores.`,
-  parameters: { variant: names, timed: [itself, causalInstead], pass: ['forward', 'training'], length: [1024], window: [128] },
+  suite: 'kernels', name: 'attention',
+  description: `Masks and score functions, one sequence, ${heads} heads of width ${headWidth}, f32, beside causal attention over as many scores. Judged beside as many tokens too, as shorter sequences: fewer tokens are less to read and write. The rate counts scores that count.`,
+  parameters: { variant: names, timed: [itself, sameTokens, sameArea], pass: ['forward', 'training'], length: [1024], window: [128] },
   when: ({ variant, timed }) => timed === itself || masks.includes(variant),
   async prepare({ variant, timed, pass, length, window }, place) {
     if (!Number.isInteger(window) || window < 2 || window % 2 !== 0) throw new Error(`attention: window must be even and at least 2, got ${window}`);
-    const { options, counts, learned = [] } = variants[timed === itself ? variant : 'causal']!(window), visible = visibleScores(length, variants[variant]!(window).counts);
-    // n (n + 1) / 2 scores of n tokens.
-    const tokens = timed === itself ? length : Math.round((Math.sqrt(1 + 8 * visible) - 1) / 2);
+    const { options, learned = [] } = variants[timed === itself ? variant : 'causal']!(window), visible = visibleScores(length, variants[variant]!(window).counts), size = sizeOf(timed, length, visible);
     const compiled = compiledCase(await place.device(), {
-      name: variant, inputs: inputs(tokens), checked: inputs(150),
+      name: variant, inputs: inputs(size), checked: inputs({ sequences: 1, tokens: 150 }),
       make: () => (q, k, v) => {
         const o = attend(q!, k!, v!, options);
         return pass === 'forward' ? o : [o, ...gradients(o.square().sum(), [q!, k!, v!, ...learned])];
       },
-      work: { flops: 2 * products[pass as keyof typeof products] * headWidth * heads * (timed === itself ? visibleScores(length, counts) : tokens * (tokens + 1) / 2) },
+      work: { flops: 2 * products[pass as keyof typeof products] * headWidth * heads * (timed === itself ? visible : causalArea(size)) },
     });
     return { ...compiled, figures: async () => ({ visiblePercent: 100 * visible / length ** 2, ...await compiled.figures!() }) };
   },

@@ -17,7 +17,14 @@ export interface AttentionPart {
   readonly keyRemainders: readonly [number, number];
   /** Query t meets keys of remainder t + shift by `keyStep` = `queryStep` alone. */
   readonly shift: number | undefined;
+  /** What must hold of query and key, beside causality. */
+  readonly bounds: readonly AttentionBound[];
+  /** Whether the bounds, and the remainders, are all that the mask asks. */
+  readonly bounded: boolean;
 }
+
+/** query · q + key · k + base ≤ 0. */
+export interface AttentionBound { readonly query: number; readonly key: number; readonly base: number }
 
 /** Queries and keys that a remainder must have. */
 const fewest = 8;
@@ -51,9 +58,9 @@ function partOf(conditions: readonly Expression[], length: number, S: number): A
   const decided = (one: Remainder): boolean => whole(one) && (((one.op === 'eq' || one.op === 'ne') && one.against === 0) // of numbers of both signs, remainders other than 0 are two
     || (ofKeys.includes(one) && places.every((k) => k % keyStep < keyRemainders[0] || k % keyStep >= keyRemainders[1] || holds(one, k))));
   const pair = queryStep === keyStep ? remainders.find(({ by, op, against, query, key, others }) => by === keyStep && op === 'eq' && against === 0 && !others && Math.abs(query) === 1 && query === -key) : undefined;
+  const open = conditions.filter((condition) => { const one = found.get(condition); return !one || !decided(one); }), bounds = open.map((condition) => boundsOf(condition, true));
   return {
-    mask: joined(conditions, 'and'), rest: joined(conditions.filter((condition) => { const one = found.get(condition); return !one || !decided(one); }), 'and'),
-    queryStep, keyStep, keyRemainders, shift: pair && keyStep > 1 ? (((pair.base * pair.query) % keyStep) + keyStep) % keyStep : undefined,
+    mask: joined(conditions, 'and'), rest: joined(open, 'and'), bounds: bounds.flat(), bounded: bounds.every(({ length: count }) => count > 0), queryStep, keyStep, keyRemainders, shift: pair && keyStep > 1 ? (((pair.base * pair.query) % keyStep) + keyStep) % keyStep : undefined,
   };
 }
 
@@ -78,6 +85,24 @@ function remainderIn(condition: Expression): Remainder | undefined {
 function holds({ base, key, by, op, against, reversed }: Remainder, k: number): boolean {
   const remainder = (base + key * k) % by, [x, y] = reversed ? [against, remainder] : [remainder, against];
   return op === 'eq' ? x === y : op === 'ne' ? x !== y : op === 'lt' ? x < y : x <= y;
+}
+
+/** What a comparison of linear terms, or its opposite, says; nothing where it is something else. */
+function boundsOf(condition: Expression, wanted: boolean): AttentionBound[] {
+  if (condition.kind === 'unary' && condition.op === 'not') return boundsOf(condition.x, !wanted);
+  if (condition.kind !== 'binary') return [];
+  const { op } = condition;
+  if (condition.dtype === 'bool' && op === (wanted ? 'and' : 'or')) {
+    const [x, y] = [boundsOf(condition.x, wanted), boundsOf(condition.y, wanted)];
+    return x.length > 0 && y.length > 0 ? [...x, ...y] : [];
+  }
+  const x = linearOf(condition.x), y = linearOf(condition.y);
+  if (!x || !y || x.others || y.others || condition.x.dtype !== 'i32') return [];
+  /** x − y + more ≤ 0. */
+  const bound = (x: Linear, y: Linear, more: number): AttentionBound => ({ query: x.query - y.query, key: x.key - y.key, base: x.base - y.base + more });
+  if (op === 'lt') return [wanted ? bound(x, y, 1) : bound(y, x, 0)];
+  if (op === 'le') return [wanted ? bound(x, y, 0) : bound(y, x, 1)];
+  return op === (wanted ? 'eq' : 'ne') ? [bound(x, y, 0), bound(y, x, 0)] : [];
 }
 
 function linearOf(e: Expression): Linear | undefined {

@@ -5,7 +5,7 @@
 import type { DType, View } from '@ashlar/tensor';
 import { accessLane, add, call, fillBytes, forRange, get, int, load, minimum, mul, multiplyAdd, named, op, repeat, scaled, set, splat, store, sub, when, whileBelow } from './code.js';
 import type { Code, Local, Segment } from './encoder.js';
-import { attentionMods, attentionShape, block, clamp, eachBlock, keyPlaces, keysUpTo, localOf, maskOf, modSlots, queryPlaces, scoreRow, scores, servesAttention, strip, stripHeight, trimColumns, viewAddress, viewBytes } from './attention-rows.js';
+import { attentionMods, attentionShape, block, clamp, eachBlock, greater, keyPlaces, keysUpTo, localOf, maskOf, meets, modSlots, queryPlaces, scoreRow, scores, servesAttention, strip, stripHeight, trimColumns, viewAddress, viewBytes } from './attention-rows.js';
 import type { AttentionMods } from './attention-rows.js';
 import { writeRow } from './attention.js';
 import { Emitter } from './emitter.js';
@@ -13,7 +13,7 @@ import type { EmitContext, WasmKernel } from './fused.js';
 import { firstKey } from './keys-apart.js';
 import { expNonPositive } from './math.js';
 import { share, vectorLoop } from './nest.js';
-import { grain, packFunction, rowsFunction } from './pack.js';
+import { packFunction, rowsFunction } from './pack.js';
 import { addAcross } from './skinny.js';
 import { finishTables, tableScratch, TableSums } from './table-gradient.js';
 import { tilesFunction } from './tile.js';
@@ -50,9 +50,9 @@ function emitGradient(context: EmitContext): void {
   const parts = attentionMods(kernel.attributes, attentionShape(kernel.inputs)), { causal } = parts[0]!;
   const wide = Math.ceil(D / 8) * 8;
   /** Packs rows of a view as a left operand, or as a right one with D for columns, k = rows. */
-  const packRows = (view: View) => rowsFunction(module, view.strides[3] === 1, view.slot.dtype);
-  /** Packs rows of a view as a right operand with the rows for columns, k = D. */
-  const packDeep = (view: View) => packFunction(module, 8, grain(view.strides[2]!, view.strides[3]!), view.slot.dtype);
+  const packRows = (view: View) => rowsFunction(module, D, view.strides[3] === 1, view.slot.dtype);
+  /** Packs rows as a right operand with the rows for columns, k = D. */
+  const packDeep = packFunction(module, 8, 'along', 'f32');
   const stride = (view: View, axis: number, step = 1): Code => int(view.strides[axis]! * viewBytes(view) * step);
   const scoreTiles = tilesFunction(module, { row: 4 * wide, step: 4 }), rowTiles = tilesFunction(module, { row: scoreRow, step: 4 }, 4 * wide), columnTiles = tilesFunction(module, { row: 4, step: scoreRow }, 4 * wide);
 
@@ -117,7 +117,7 @@ function emitGradient(context: EmitContext): void {
           const deltas = deltasOf(get(batch), head);
           const begin = e.scope(() => {
             if (isLast) { e.push(zeroRows(head, top, rows)); return; }
-            e.push(call(packRows(dO), upstreamRows, viewAddress(context.address(dO.slot), dO, [get(batch), top, head]), stride(dO, 1, queryStep), stride(dO, 3), rows, int(D)));
+            e.push(call(packRows(dO), upstreamRows, viewAddress(context.address(dO.slot), dO, [get(batch), top, head]), stride(dO, 1, queryStep), stride(dO, 3), rows));
             rowDots(head, deltas, top, rows);
           });
           e.push(when(isFirst(deltas, top), begin));
@@ -130,21 +130,26 @@ function emitGradient(context: EmitContext): void {
     function keyBlock(start: Code, count: Code): void {
       const panels = number(op('i32.shr_u', add(count, int(3)), int(2)));
       const place = (view: View): Code => viewAddress(context.address(view.slot), view, [get(batch), get(keyHead), start]);
-      e.push(call(packDeep(k), keysDeep, place(k), stride(k, 2, keyStep), stride(k, 3), count, int(D)));
-      e.push(call(packDeep(v), valuesDeep, place(v), stride(v, 2, keyStep), stride(v, 3), count, int(D)));
-      e.push(call(packRows(k), keyRows, place(k), stride(k, 2, keyStep), stride(k, 3), count, int(D)));
-      e.push([fillBytes(dkBlock, int(0), int(4 * block * wide)), fillBytes(dvBlock, int(0), int(4 * block * wide))]);
+      for (const [view, rows, deep] of [[v, outputRows, valuesDeep], [k, keyRows, keysDeep]] as const) {
+        e.push(call(packRows(view), rows, place(view), stride(view, 2, keyStep), stride(view, 3), count));
+        e.push(call(packDeep, deep, rows, int(4 * wide), int(4), count, int(D)));
+      }
+      e.push([dkBlock, dvBlock].map((sum) => fillBytes(sum, int(0), scaled(panels, 16 * wide))));
       const head = f.local('i32');
       const memberBody = e.scope(() => {
         e.push(set(head, add(get(firstHead), get(member))));
         e.bind(1, head);
-        // the first query that sees key `start` is start + T − S
-        const from = causal ? clamp(add(start, int(T - S)), int(0), int(T)) : undefined;
-        eachBlock(e, queryPlaces(mods, start), int(T), (top, rows) => {
+        // queries that see a key of this block at most; the first one that sees key `start` is start + T − S
+        const near = meets(mods, 'key', start, number(keyPlace(start, sub(count, int(1))))), end = near.high ? number(clamp(number(add(near.high, int(1))), int(0), int(T))) : int(T);
+        const from = [...(causal ? [number(add(start, int(T - S)))] : []), ...(near.low ? [number(near.low)] : [])];
+        eachBlock(e, queryPlaces(mods, start), end, (top, rows) => {
           const state = maskOf(e, mods, { batch: get(batch), head: get(head), top, rows, start, columns: count });
           const use = e.scope(() => { queryBlock(start, count, panels, head, top, rows, state.fails); });
           e.push(mods.placedMask ? when(state.holds, use) : use);
-        }, { ...(from && { from }), wanted: mods.placedMask && ((top, rows) => maskOf(e, mods, { batch: get(batch), head: get(head), top, rows, start, columns: count }).holds) });
+        }, {
+          size: int(T), ...(from.length > 0 && { from: number(clamp(from.reduce(greater), int(0), int(T))) }),
+          wanted: mods.bounded ? undefined : (top, rows) => maskOf(e, mods, { batch: get(batch), head: get(head), top, rows, start, columns: count }).holds,
+        });
       });
       e.push(forRange(member, int(0), int(perKey), int(1), memberBody));
       const key = f.local('i32');
@@ -161,8 +166,8 @@ function emitGradient(context: EmitContext): void {
     function queryBlock(start: Code, count: Code, keyPanels: Code, head: Local, top: Code, rows: Code, mixed: Code): void {
       const [qPlace, gPlace] = [viewAddress(context.address(q.slot), q, [get(batch), get(head), top]), viewAddress(context.address(dO.slot), dO, [get(batch), top, get(head)])].map(number) as [Code, Code];
       const deltas = number(deltasOf(get(batch), get(head)));
-      e.push(call(packRows(q), queryRows, qPlace, stride(q, 2, queryStep), stride(q, 3), rows, int(D)));
-      e.push(call(packRows(dO), upstreamRows, gPlace, stride(dO, 1, queryStep), stride(dO, 3), rows, int(D)));
+      e.push(call(packRows(q), queryRows, qPlace, stride(q, 2, queryStep), stride(q, 3), rows));
+      e.push(call(packRows(dO), upstreamRows, gPlace, stride(dO, 1, queryStep), stride(dO, 3), rows));
       const first = e.scope(() => { rowDots(get(head), deltas, top, rows); });
       if (part === 0) e.push(when(isFirst(deltas, top), first));
       const from = f.local('i32'), low = f.local('i32'), high = f.local('i32');
@@ -237,7 +242,7 @@ function emitGradient(context: EmitContext): void {
 
     /** Begins a block of queries, whose dO is there: Σ_d o · dO of its rows, four rows at a time, and gradients of 0. */
     function rowDots(head: Code, deltas: Code, top: Code, rows: Code): void {
-      e.push(call(packRows(o), outputRows, viewAddress(context.address(o.slot), o, [get(batch), top, head]), stride(o, 1, queryStep), stride(o, 3), rows, int(D)));
+      e.push(call(packRows(o), outputRows, viewAddress(context.address(o.slot), o, [get(batch), top, head]), stride(o, 1, queryStep), stride(o, 3), rows));
       const row = f.local('i32'), at = f.local('i32'), end = f.local('i32'), sum = [0, 1, 2, 3].map(() => f.local('v128')), four: Segment = [];
       const inner = sum.map((one, i) => set(one, multiplyAdd(f, load('v128.load', add(outputRows, get(at)), 4 * wide * i), load('v128.load', add(upstreamRows, get(at)), 4 * wide * i), get(one))));
       four.push(sum.map((one) => set(one, splat(f, 0))), set(at, mul(get(row), int(4 * wide))), set(end, add(get(at), int(4 * wide))), whileBelow(at, get(end), int(16), inner));
@@ -278,21 +283,8 @@ function emitGradient(context: EmitContext): void {
 
     /** Adds the strip's query gradient to the rows of the result. */
     function addRows(from: Code, to: Code, head: Local, top: Code): void {
-      const row = f.local('i32'), target = f.local('i32'), source = f.local('i32');
-      const whole = Math.floor(D / 4) * 4;
-      const body: Segment = [
-        set(target, sumRow(0, get(batch), queryPlace(top, get(row)), get(head))), set(source, add(dqBlock, mul(get(row), int(4 * wide)))),
-      ];
-      if (whole) {
-        const end = named(f, 'i32', body, add(get(target), int(4 * whole)));
-        body.push(whileBelow(target, end, int(16), [
-          store('v128.store', get(target), op('f32x4.add', load('v128.load', get(target)), load('v128.load', get(source)))), set(source, add(get(source), int(16))),
-        ]));
-      }
-      for (let i = 0; i < D - whole; i++) {
-        const sum = op('f32x4.add', load('v128.load32_zero', get(target), 4 * i), load('v128.load32_zero', get(source), 4 * i));
-        body.push(accessLane('v128.store32_lane', get(target), sum, 0, 4 * i));
-      }
+      const row = f.local('i32');
+      const body = e.scope(() => { writeRow(e, sumRow(0, get(batch), queryPlace(top, get(row)), get(head)), 4, D, add(dqBlock, mul(get(row), int(4 * wide))), splat(f, 1), true); });
       e.push(forRange(row, from, to, int(1), body));
     }
   }

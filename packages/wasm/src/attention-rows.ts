@@ -45,7 +45,7 @@ export interface TableReads { readonly table: number; readonly position: NormalI
  * Scale, causality, and the expressions over loop axes 0…3 = batch, head, query, key that change or mask a score of a
  * part; `slope` is the derivative of `score` in the scaled score, undefined where that is 1.
  */
-export interface AttentionMods extends Pick<AttentionPart, 'queryStep' | 'keyStep' | 'keyRemainders' | 'shift'> {
+export interface AttentionMods extends Omit<AttentionPart, 'mask' | 'rest'> {
   readonly scale: number;
   readonly causal: boolean;
   readonly interner: Interner;
@@ -148,18 +148,19 @@ const blocksAtOnce = 8;
 
 /**
  * The blocks of `places` from `from` on and before `end`: `build` gets the place of a block's first and how many there are.
- * `wanted` says of the places of several blocks whether any of these is to be built.
+ * With `size`, the last block goes on up to it. `wanted` says of the places of several blocks whether any of these is to be built.
  */
 export function eachBlock(
-  e: Emitter, { step, first, end: last, alone }: Places, end: Code, build: (start: Code, count: Code) => void,
-  { from, wanted }: { readonly from?: Code; readonly wanted?: ((start: Code, count: Code) => Code) | undefined } = {},
+  e: Emitter, { step, first, end: beyond, alone }: Places, end: Code, build: (start: Code, count: Code) => void,
+  { from, size, wanted }: { readonly from?: Code; readonly size?: Code; readonly wanted?: ((start: Code, count: Code) => Code) | undefined } = {},
 ): void {
   const { f } = e, at = f.local('i32'), several = f.local('i32'), stop = f.local('i32'), remainder = f.local('i32'), number = (code: Code): Code => named(f, 'i32', e.segment, code);
   /** How many places before `limit` have a remainder. */
   const before = (limit: Code, own: Code): Code => (step === 1 ? limit : op('i32.div_s', greater(add(sub(limit, own), int(step - 1)), int(0)), int(step)));
   const group = (own: Code): void => {
     const placeOf = (i: Local): Code => (step === 1 ? get(i) : number(add(own, mul(get(i), int(step)))));
-    e.push(set(stop, lesser(number(before(end, own)), add(get(several), int((wanted ? blocksAtOnce : 1) * block)))));
+    const last = number(before(end, own)), until = size ? number(lesser(number(before(size, own)), op('i32.and', add(last, int(block - 1)), int(-block)))) : last;
+    e.push(set(stop, lesser(until, add(get(several), int((wanted ? blocksAtOnce : 1) * block)))));
     const one = e.scope(() => { build(placeOf(at), number(lesser(sub(get(stop), get(at)), int(block)))); });
     const blocks = forRange(at, get(several), get(stop), int(block), one);
     e.push(wanted ? when(wanted(placeOf(several), number(sub(get(stop), get(several)))), blocks) : blocks);
@@ -167,7 +168,7 @@ export function eachBlock(
   const fixed = alone ? number(first) : undefined;
   const body = e.scope(() => {
     if (fixed) group(fixed);
-    else e.push(forRange(remainder, first, last, int(1), e.scope(() => { group(get(remainder)); })));
+    else e.push(forRange(remainder, first, beyond, int(1), e.scope(() => { group(get(remainder)); })));
   });
   // of all remainders, the greatest has the fewest places before `from`, and the least the most before `end`
   const begin = from === undefined ? int(0) : number(op('i32.and', before(from, fixed ?? int(step - 1)), int(-block))), limit = number(before(end, fixed ?? first));
@@ -189,25 +190,46 @@ export function maskOf(e: Emitter, mods: AttentionMods, { batch, head, top, rows
 /** How many rows share a product, in a block whose first row sees `seen` of `count` keys: its limits are drawn closer where not all scores count. */
 export const stripHeight = (mixed: Code, seen: Code, count: Code): Code => op('select', int(strip), int(strip / 2), op('i32.and', op('i32.eqz', mixed), op('i32.eq', seen, count)));
 
+/** Two places between which, both included, those lie that queries (or keys) from `first` to `last` can meet, as far as the bounds of a mask tell. */
+export function meets({ bounds }: AttentionMods, which: 'query' | 'key', first: Code, last: Code): { low: Code | undefined; high: Code | undefined } {
+  const lows: Code[] = [], highs: Code[] = [];
+  for (const bound of bounds) {
+    const [own, other] = which === 'query' ? [bound.key, bound.query] : [bound.query, bound.key];
+    if (Math.abs(own) !== 1) continue;
+    const least = other === 0 ? int(bound.base) : add(mul(other > 0 ? first : last, int(other)), int(bound.base));
+    if (own < 0) lows.push(least); else highs.push(sub(int(0), least));
+  }
+  const most = (list: readonly Code[], choose: (x: Code, y: Code) => Code): Code | undefined => (list.length > 0 ? list.reduce(choose) : undefined);
+  return { low: most(lows, greater), high: most(highs, lesser) };
+}
+
 /**
  * The columns of a strip that its mask leaves: `low` and `high` become the first and the end of the panels of eight, up
  * to `visible` columns, between which a score may count; `low` ≥ `high` where none does. `mixed`: whether the mask does anything.
  */
 export function trimColumns(e: Emitter, mods: AttentionMods, strip: Omit<Rectangle, 'columns'>, visible: Code, mixed: Code, low: Local, high: Local): void {
-  const { f } = e, column = f.local('i32'), direction = f.local('i32');
+  const { f } = e, column = f.local('i32'), direction = f.local('i32'), { keyStep } = mods, number = (code: Code): Code => named(f, 'i32', e.segment, code);
   e.push([set(low, int(0)), set(high, visible)]);
   if (!mods.placedMask) return;
+  const near = meets(mods, 'query', strip.top, number(add(strip.top, mul(sub(strip.rows, int(1)), int(mods.queryStep)))));
+  if (near.high) e.push(set(high, clamp(number(keysUpTo(mods, number(near.high), strip.start)), int(0), visible)));
+  if (near.low) {
+    const from = number(op('i32.div_s', greater(number(add(sub(near.low, strip.start), int(keyStep - 1))), int(0)), int(keyStep)));
+    e.push(set(low, op('select', op('i32.and', from, int(-8)), get(high), op('i32.lt_s', from, get(high)))));
+  }
+  if (mods.bounded) return;
   const search = e.scope(() => {
     // up to the first panel in which a score may count, then down from the last one
-    e.push([set(low, visible), set(high, int(0)), set(direction, int(8))]);
+    const begin = number(get(low)), end = number(get(high));
+    e.push([set(low, end), set(high, int(0)), set(direction, int(8))]);
     const body = e.scope(() => {
-      const columns = named(f, 'i32', e.segment, minimum(sub(visible, get(column)), int(8)));
-      const { holds } = maskOf(e, mods, { ...strip, start: named(f, 'i32', e.segment, add(strip.start, mul(get(column), int(mods.keyStep)))), columns });
-      const first = [set(low, get(column)), set(direction, int(-8)), set(column, add(op('i32.and', sub(visible, int(1)), int(-8)), int(8)))];
-      const last = [set(high, add(get(column), columns)), set(column, add(visible, int(8)))];
+      const columns = number(minimum(sub(end, get(column)), int(8)));
+      const { holds } = maskOf(e, mods, { ...strip, start: number(add(strip.start, mul(get(column), int(keyStep)))), columns });
+      const first = [set(low, get(column)), set(direction, int(-8)), set(column, add(op('i32.and', sub(end, int(1)), int(-8)), int(8)))];
+      const last = [set(high, add(get(column), columns)), set(column, add(end, int(8)))];
       e.push(when(holds, when(op('i32.gt_s', get(direction), int(0)), first, last)));
     });
-    e.push(forRange(column, int(0), visible, get(direction), body));
+    e.push(forRange(column, begin, end, get(direction), body));
   });
   e.push(when(mixed, search));
 }

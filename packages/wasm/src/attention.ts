@@ -5,7 +5,7 @@
 import type { FusedKernel, View } from '@ashlar/tensor';
 import { accessLane, add, call, fillBytes, forRange, get, int, load, minimum, mul, named, op, scaled, set, splat, store, sub, when, whileBelow } from './code.js';
 import type { Code, Local, Segment } from './encoder.js';
-import { attentionMods, attentionShape, block, clamp, eachBlock, keyPlaces, keysUpTo, localOf, maskOf, modSlots, scoreRow, scores, servesAttention, stripHeight, trimColumns, viewAddress, viewBytes } from './attention-rows.js';
+import { attentionMods, attentionShape, block, clamp, eachBlock, keyPlaces, keysUpTo, localOf, maskOf, meets, modSlots, scoreRow, scores, servesAttention, stripHeight, trimColumns, viewAddress, viewBytes } from './attention-rows.js';
 import type { AttentionMods } from './attention-rows.js';
 import { Emitter } from './emitter.js';
 import { addValuesFunction, keyDotsFunction } from './few-queries.js';
@@ -14,7 +14,7 @@ import { floatToHalf } from './half.js';
 import { firstKey } from './keys-apart.js';
 import { acrossLanes } from './math.js';
 import { share, vectorLoop } from './nest.js';
-import { grain, packFunction, rowsFunction } from './pack.js';
+import { packFunction, rowsFunction } from './pack.js';
 import { copyRow } from './skinny.js';
 import { softmaxEndsFunction, softmaxRowsFunction } from './softmax-rows.js';
 
@@ -51,8 +51,8 @@ function emitAttention(context: EmitContext, parts: readonly AttentionMods[], pa
   const wide = Math.ceil(D / 8) * 8; // columns of the result, padded
   const e = new Emitter(module, f, mods.interner.slots.map((slot) => localOf(context, slot)));
 
-  const rowsOf = (view: View) => rowsFunction(module, view.strides[3] === 1, view.slot.dtype);
-  const packK = packFunction(module, 8, grain(k.strides[2]!, k.strides[3]!), k.slot.dtype);
+  const rowsOf = (view: View) => rowsFunction(module, D, view.strides[3] === 1, view.slot.dtype);
+  const packK = packFunction(module, 8, 'along', 'f32');
   const scoreTiles = tilesFunction(module, { row: 4 * wide, step: 4 }), valueTiles = tilesFunction(module, { row: scoreRow, step: 4 }, 4 * wide);
 
   // the thread's working area
@@ -79,7 +79,7 @@ function emitAttention(context: EmitContext, parts: readonly AttentionMods[], pa
     const panels = number(op('i32.shr_u', add(rows, int(3)), int(2)));
     const queryRow = (row: Code): Code => viewAddress(context.address(q.slot), q, [get(batch), get(head), placeOf(row)]);
     if (few) for (let row = 0; row < T; row++) e.push(call(copyRow(module, q.slot.dtype), add(queries, int(4 * D * row)), queryRow(int(row)), int(q.strides[3]! * viewBytes(q)), int(D)));
-    else e.push(call(rowsOf(q), queries, viewAddress(context.address(q.slot), q, [get(batch), get(head), top]), int(queryStep * q.strides[2]! * viewBytes(q)), int(q.strides[3]! * viewBytes(q)), rows, int(D)));
+    else e.push(call(rowsOf(q), queries, viewAddress(context.address(q.slot), q, [get(batch), get(head), top]), int(queryStep * q.strides[2]! * viewBytes(q)), int(q.strides[3]! * viewBytes(q)), rows));
     const r = f.local('i32');
     if (part === 0) {
       e.push(fillBytes(sumRows, int(0), scaled(panels, 16 * wide)));
@@ -88,19 +88,23 @@ function emitAttention(context: EmitContext, parts: readonly AttentionMods[], pa
       ]));
     } else {
       // a row's result is a sum whose largest score is its log-sum-exp, and whose exponentials sum to 1, or to 0 where there was none
-      e.push(call(rowsOf(between), sumRows, viewAddress(context.address(between.slot), between, [get(batch), top, get(head)]), int(queryStep * between.strides[1]! * 4), int(4), rows, int(D)));
+      e.push(call(rowsOf(between), sumRows, viewAddress(context.address(between.slot), between, [get(batch), top, get(head)]), int(queryStep * between.strides[1]! * 4), int(4), rows));
       const four: Segment = [], at = (base: Code): Code => add(base, scaled(get(r), 4)), largest = f.local('v128');
       four.push(set(largest, load('v128.load', at(maxima))), store('v128.store', at(sums), op('v128.andnot', splat(f, 1), op('f32x4.eq', get(largest), splat(f, -Infinity)))));
       e.push(forRange(r, int(0), rows, int(1), store('i32.store', at(maxima), load('i32.load', viewAddress(context.address(lse.slot), lse, [get(batch), get(head), placeOf(get(r))])))));
       e.push(forRange(r, int(0), rows, int(4), four));
     }
-    // keys that the last row of this block sees at most
-    const end = number(causal ? clamp(add(placeOf(sub(rows, int(1))), int(S - T + 1)), int(0), int(S)) : int(S));
+    // keys that this block sees at most
+    const last = number(placeOf(sub(rows, int(1)))), near = meets(mods, 'query', top, last);
+    const limit = number(causal ? clamp(add(last, int(S - T + 1)), int(0), int(S)) : int(S)), end = near.high ? number(clamp(number(add(near.high, int(1))), int(0), limit)) : limit;
     eachBlock(e, keyPlaces(mods, top), end, (first, columns) => {
       const state = maskOf(e, mods, { batch: get(batch), head: get(head), top, rows, start: first, columns });
       const use = e.scope(() => { if (few) fewQueries(first, columns); else seenKeys(first, columns, state.fails); });
       e.push(mods.placedMask ? when(state.holds, use) : use);
-    }, { wanted: mods.placedMask && ((start, columns) => maskOf(e, mods, { batch: get(batch), head: get(head), top, rows, start, columns }).holds) });
+    }, {
+      ...(near.low && { from: number(clamp(number(near.low), int(0), int(S))) }),
+      wanted: mods.bounded ? undefined : (start, columns) => maskOf(e, mods, { batch: get(batch), head: get(head), top, rows, start, columns }).holds,
+    });
     finish();
 
     /** A block of keys without those at both ends that no row sees, which need not be packed. */
@@ -114,8 +118,10 @@ function emitAttention(context: EmitContext, parts: readonly AttentionMods[], pa
     }
 
     function keyBlock(start: Code, count: Code, mixed: Code): void {
-      e.push(call(packK, keys, viewAddress(context.address(k.slot), k, [get(batch), keyHead, start]), int(keyStep * k.strides[2]! * viewBytes(k)), int(k.strides[3]! * viewBytes(k)), count, int(D)));
-      e.push(call(rowsOf(v), values, viewAddress(context.address(v.slot), v, [get(batch), keyHead, start]), int(keyStep * v.strides[2]! * viewBytes(v)), int(v.strides[3]! * viewBytes(v)), count, int(D)));
+      for (const view of [k, v]) { // keys are there until they are packed
+        e.push(call(rowsOf(view), values, viewAddress(context.address(view.slot), view, [get(batch), keyHead, start]), int(keyStep * view.strides[2]! * viewBytes(view)), int(view.strides[3]! * viewBytes(view)), count));
+        if (view === k) e.push(call(packK, keys, values, int(4 * wide), int(4), count, int(D)));
+      }
       const from = f.local('i32'), low = f.local('i32'), high = f.local('i32');
       const seenBy = (row: Code): Code => (causal ? clamp(keysUpTo(mods, add(placeOf(row), int(S - T)), start), int(0), count) : count);
       const height = number(stripHeight(mixed, seenBy(int(0)), count));
@@ -226,22 +232,21 @@ function emitAttention(context: EmitContext, parts: readonly AttentionMods[], pa
 /** Writes D floats from `source`, times `factor`, as f32 or f16, or adds them to the f32 that are there; `source` may be read up to the next multiple of four. */
 export function writeRow(e: Emitter, target: Code, bytes: number, D: number, source: Code, factor: Code, adds = false): void {
   const { f } = e, at = f.local('i32'), from = f.local('i32');
-  const value = (out: Segment, offset = 0): Code => {
-    const product = op('f32x4.mul', load('v128.load', get(from), offset), factor), x = named(f, 'v128', out, adds ? op('f32x4.add', load('v128.load', get(at), offset), product) : product);
+  const value = (out: Segment, i: number): Code => {
+    const product = op('f32x4.mul', load('v128.load', get(from), 16 * i), factor), x = named(f, 'v128', out, adds ? op('f32x4.add', load('v128.load', get(at), 16 * i), product) : product);
     return bytes === 2 ? floatToHalf(f, out, x) : x;
   };
   e.push([set(at, target), set(from, source)]);
-  const whole = Math.floor(D / 4) * 4;
-  if (whole) {
-    const body: Segment = [];
-    const x = value(body);
-    body.push(bytes === 2 ? accessLane('v128.store64_lane', get(at), x, 0) : store('v128.store', get(at), x), set(from, add(get(from), int(16))));
-    const stop = named(f, 'i32', e.segment, add(get(at), int(whole * bytes)));
-    e.push(whileBelow(at, stop, int(4 * bytes), body));
+  const vectors = Math.floor(D / 4), together = [8, 4, 2, 1].find((n) => vectors % n === 0)!; // many at once, where rows are far apart in memory
+  if (vectors) {
+    const body: Segment = [], all = Array.from({ length: together }, (_, i) => named(f, 'v128', body, value(body, i)));
+    body.push(all.map((x, i) => (bytes === 2 ? accessLane('v128.store64_lane', get(at), x, 0, 8 * i) : store('v128.store', get(at), x, 16 * i))), set(from, add(get(from), int(16 * together))));
+    const stop = named(f, 'i32', e.segment, add(get(at), int(4 * vectors * bytes)));
+    e.push(whileBelow(at, stop, int(4 * together * bytes), body));
   }
   if (D % 4) {
     const last: Segment = [];
-    const x = value(last);
+    const x = value(last, 0);
     for (let lane = 0; lane < D % 4; lane++) last.push(accessLane(bytes === 2 ? 'v128.store16_lane' : 'v128.store32_lane', get(at), x, lane, lane * bytes));
     e.push(last);
   }

@@ -99,24 +99,36 @@ export function packFunction(module: ModuleBuilder, width: 4 | 8, kind: Grain, d
 }
 
 /**
- * packRows(target, source, across, along, count, k), strides in bytes: `count` rows of k elements become rows of
- * ⌈k / 8⌉ · 8 floats, with zeros beyond k and in further rows up to a multiple of four. `contiguous`: whether `along` is one element.
+ * rows(target, source, across, along, count), strides in bytes: `count` rows of k elements become rows of ⌈k / 8⌉ · 8
+ * floats, with zeros beyond k and in further rows up to a multiple of four. `contiguous`: whether `along` is one element.
  */
-export function rowsFunction(module: ModuleBuilder, contiguous: boolean, dtype: DType): FunctionBuilder {
-  const name = `rows_${contiguous ? 'along' : 'strided'}_${dtype}`;
-  return module.once(name, () => module.define(name, new Array<'i32'>(6).fill('i32'), [], (f) => {
-    const [target, source, across, along, count, k] = f.params as [Local, Local, Local, Local, Local, Local];
-    const row = f.local('i32'), from = f.local('i32'), end = f.local('i32'), last = f.local('i32'), rowBytes = f.local('i32');
-    const half = dtype === 'f16', four: Segment = [], one: Segment = [];
-    four.push(store('v128.store', get(target), half ? loadHalves(f, four, get(from)) : load('v128.load', get(from))), set(from, add(get(from), int(half ? 8 : 16))));
-    one.push(accessLane('v128.store32_lane', get(target), half ? halfToFloat(f, one, op('i32x4.splat', access('i32.load16_u', [get(from)]))) : load('v128.load32_zero', get(from)), 0), set(from, add(get(from), get(along))));
-    f.body.push(set(rowBytes, op('i32.and', add(mul(get(k), int(4)), int(31)), int(-32))), forRange(row, int(0), get(count), int(1), [
-      set(from, get(source)), set(last, add(get(target), get(rowBytes))),
-      ...(contiguous ? [set(end, add(get(target), op('i32.and', mul(get(k), int(4)), int(-16)))), whileBelow(target, get(end), int(16), four)] : []),
-      set(end, add(sub(get(last), get(rowBytes)), mul(get(k), int(4)))), whileBelow(target, get(end), int(4), one),
-      whileBelow(target, get(last), int(4), store('i32.store', get(target), int(0))),
-      set(source, add(get(source), get(across))),
-    ]));
-    f.body.push(set(end, add(get(target), mul(op('i32.and', sub(int(0), get(count)), int(3)), get(rowBytes)))), whileBelow(target, get(end), int(16), store('v128.store', get(target), vectorConstant([0, 0, 0, 0]))));
+export function rowsFunction(module: ModuleBuilder, k: number, contiguous: boolean, dtype: DType): FunctionBuilder {
+  const name = `rows_${k}_${contiguous ? 'along' : 'strided'}_${dtype}`;
+  return module.once(name, () => module.define(name, new Array<'i32'>(5).fill('i32'), [], (f) => {
+    const [target, source, across, along, count] = f.params as [Local, Local, Local, Local, Local];
+    const from = f.local('i32'), to = f.local('i32'), end = f.local('i32'), half = dtype === 'f16', rowBytes = 32 * Math.ceil(k / 8), bytes = half ? 2 : 4;
+    const row: Segment = [set(from, get(source)), set(to, get(target))];
+    const one = (out: Segment, offset: number): Code => accessLane('v128.store32_lane', get(to), half ? halfToFloat(f, out, op('i32x4.splat', access('i32.load16_u', [get(from)], offset * bytes))) : load('v128.load32_zero', get(from), offset * bytes), 0, 4 * offset);
+    /** `times` times what `body` does, which moves both ends by `elements`. */
+    const repeated = (times: number, elements: number, step: Code, body: Segment): Code => {
+      body.push(set(from, add(get(from), step)));
+      return times === 1 ? [body, set(to, add(get(to), int(4 * elements)))] : [set(end, add(get(to), int(4 * elements * times))), whileBelow(to, get(end), int(4 * elements), body)];
+    };
+    if (contiguous) {
+      // many vectors at once, so that many rows are under way where they are far apart in memory
+      const vectors = Math.floor(k / 4), together = [16, 8, 4, 2, 1].find((n) => vectors % n === 0)!, body: Segment = [];
+      const all = Array.from({ length: together }, (_, i) => named(f, 'v128', body, half ? loadHalves(f, body, get(from), 8 * i) : load('v128.load', get(from), 16 * i)));
+      body.push(all.map((x, i) => store('v128.store', get(to), x, 16 * i)));
+      if (vectors > 0) row.push(repeated(vectors / together, 4 * together, int(4 * together * bytes), body));
+      for (let i = 0; i < k % 4; i++) row.push(one(row, i));
+      row.push(set(to, add(get(to), int(4 * (k % 4)))));
+    } else {
+      const body: Segment = [];
+      body.push(one(body, 0));
+      row.push(repeated(k, 1, get(along), body));
+    }
+    for (let i = 0; i < rowBytes / 4 - k; i++) row.push(store('i32.store', get(to), int(0), 4 * i));
+    f.body.push(forRange(f.local('i32'), int(0), get(count), int(1), [row, set(source, add(get(source), get(across))), set(target, add(get(target), int(rowBytes)))]));
+    f.body.push(set(end, add(get(target), mul(op('i32.and', sub(int(0), get(count)), int(3)), int(rowBytes)))), whileBelow(target, get(end), int(16), store('v128.store', get(target), vectorConstant([0, 0, 0, 0]))));
   }));
 }
