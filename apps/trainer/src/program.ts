@@ -115,24 +115,27 @@ export function createProgram(streams: Streams, done: (exitCode: number) => void
 
   program.command('import').description('make a run of a model of another program: a Hugging Face folder, a checkpoint of llama2.c, a GGUF file')
     .argument('<path...>', 'a folder, or the files')
+    .option('--tokenizer <file>', 'of a Hugging Face folder that lacks it: a tokenizer.json, or a folder with one')
     .option('--out <dir>', 'the folder of the run; default: runs/<name>-<date>-<time>')
     .action(async (paths, options) => done(await (await import('./commands/import.js')).importCommand(paths, options, streams)));
 
   program.command('export').description('write a trained model in the form of another program')
     .requiredOption('--run <dir>', 'the folder of a run')
     .requiredOption('--format <name>', `which form: ${formatNames.join(', ')}`)
-    .requiredOption('--out <path>', 'the file to write, which is replaced where there is one; hf: a folder, which must be empty')
-    .option('--batch <n>', 'onnx: rows of a batch; default 1', wholeNumber(1))
-    .option('--length <n>', 'onnx: tokens of a row; default: the longest that the model takes', wholeNumber(1))
-    .option('--source-length <n>', 'onnx, of an encoder-decoder: tokens of its source; default: the longest that the model takes', wholeNumber(1))
-    .option('--padding', 'onnx: the model also takes which tokens are padding')
+    .requiredOption('--out <path>', 'the file to write, which is replaced where there is one; hf: a folder, which must be empty; onnx: a name that ends in .onnx is a file for whole sequences, another one a folder as transformers.js has it')
+    .option('--batch <n>', 'onnx: rows of a batch; default: any', wholeNumber(1))
+    .option('--length <n>', 'onnx: tokens of a row, or in a folder of a call; default: any', wholeNumber(1))
+    .option('--source-length <n>', 'onnx, a file of an encoder-decoder: tokens of its source; default: any', wholeNumber(1))
+    .option('--padding', 'onnx: the model takes attention_mask; default: where its attention does')
+    .option('--no-padding', 'onnx: it does not')
     .addOption(new Option('--storage <dtype>', 'hf, gguf: how weights are stored; default f32').choices(['f32', 'f16', 'bf16']))
-    .option('--family <name>', 'hf: the family, such as llama; default: the first that has the model')
+    .option('--family <name>', 'hf, onnx: the family, such as llama; default: the first that has the model')
     .action(async (options) => done(await (await import('./commands/export.js')).exportCommand(options, streams)));
 
   program.command('tokenizer').description('make a tokenizer')
     .command('train').description('learn byte pairs from a text, for data.tokenizer of a config')
-    .requiredOption('--data <text>', 'a text file, a folder of .txt files, or npm:NAME for the text of an installed package')
+    .requiredOption('--data <text>', 'a text file, JSON lines (.jsonl), a table (.parquet), a folder of one of them, or npm:NAME for the text of an installed package')
+    .option('--field <name>', 'the key or column that holds the text, of JSON lines and tables; default text')
     .requiredOption('--vocabulary <n>', 'how many tokens at most: 256 bytes, the pairs learned, and the one that ends a text', wholeNumber(257))
     .requiredOption('--out <file>', 'the file to write, which is replaced where there is one')
     .action(async (options) => done(await (await import('./commands/tokenizer.js')).trainTokenizerCommand(options, streams)));

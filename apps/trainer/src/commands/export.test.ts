@@ -36,6 +36,16 @@ test('export writes ONNX with the config and tokenizer in it, and says what it t
   expect(readdirSync(folder).sort()).toEqual(['model.onnx', 'run']);
 });
 
+test('a name that is no file of ONNX is a folder, as transformers.js has it', async () => {
+  const into = join(folder, 'served'), { code, stderr } = await ashlar('export', '--run', run, '--format', 'onnx', '--out', into, '--no-padding');
+  expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('onnx/model.onnx: ONNX, opset 23, ') });
+  expect(stderr).toContain('input_ids int64 [batch_size, sequence_length], position_ids int64 [batch_size, sequence_length], past_key_values.0.key float [batch_size, 2, past_sequence_length, 4], past_key_values.0.value');
+  expect(readdirSync(into, { recursive: true, encoding: 'utf8' }).sort()).toEqual(['config.json', 'onnx', 'onnx/model.onnx', 'tokenizer.json', 'tokenizer_config.json']);
+  rmSync(into, { recursive: true });
+  expect(await ashlar('export', '--run', run, '--format', 'onnx', '--out', out, '--family', 'llama')).toMatchObject({ code: 2, stderr: expect.stringContaining('--family is of folders, which have a config.json') });
+  expect(await ashlar('export', '--run', run, '--format', 'onnx', '--out', into, '--source-length', '4')).toMatchObject({ code: 2, stderr: expect.stringContaining('--source-length is of files of whole sequences') });
+});
+
 test('what cannot be exported', async () => {
   expect(await ashlar('export', '--run', run, '--format', 'onx', '--out', out)).toMatchObject({ code: 2, stderr: expect.stringMatching(/^error: --format onx: there is no such form\. Did you mean "onnx"\? There are .*onnx/) });
   expect(await ashlar('export', '--run', run, '--format', 'onnx', '--out', out, '--length', '9')).toMatchObject({ code: 2, stderr: expect.stringContaining('onnx: length must be at most the model\'s maxLength (6), got 9') });

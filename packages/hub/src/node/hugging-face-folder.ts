@@ -1,8 +1,7 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { ModelType } from '@ashlar/models';
-import { huggingFaceForm, huggingFaceTokenizer, type Tokenizer } from '@ashlar/text';
-import { FileWriteError, replaceFile } from '@ashlar/text/node';
+import { huggingFaceTokenizer, type Tokenizer } from '@ashlar/text';
 import { HuggingFaceConfigError } from '../config-keys.js';
 import { storedAs, type FloatStorage } from '../float-storage.js';
 import type { SpecialTokens } from '../hugging-face-config.js';
@@ -11,6 +10,7 @@ import { type WritableTensor } from '../safetensors-format.js';
 import { readJsonFile } from './json-file.js';
 import { writeSafetensors } from './safetensors-file.js';
 import { openTensorFolder } from './tensor-folder.js';
+import { makeEmptyFolder, writeConfig, writeJson, writeTokenizer } from './written-folder.js';
 
 /**
  * The model of a Hugging Face folder: `config.json` with `model.safetensors`, or with the parts that
@@ -26,12 +26,12 @@ export function loadHuggingFace<Type extends ModelType = ModelType>(folder: stri
 
 /**
  * The tokenizer of a Hugging Face folder: `tokenizer.json`, with `tokenizer_config.json` where it is there; undefined where
- * the folder has none.
+ * the folder has none. A file's own path may stand for the folder's.
  * @param specialTokens Those of the model, which `loadHuggingFace` gives.
  * @throws HuggingFaceConfigError
  */
-export function loadHuggingFaceTokenizer(folder: string, { begin, end, padding }: SpecialTokens = {}): Tokenizer | undefined {
-  const path = join(folder, 'tokenizer.json'), configPath = join(folder, 'tokenizer_config.json');
+export function loadHuggingFaceTokenizer(place: string, { begin, end, padding }: SpecialTokens = {}): Tokenizer | undefined {
+  const path = place.endsWith('.json') ? place : join(place, 'tokenizer.json'), configPath = join(dirname(path), 'tokenizer_config.json');
   if (!existsSync(path)) return undefined;
   const about = { ...(begin === undefined ? {} : { begin }), ...(end === undefined ? {} : { end: typeof end === 'number' ? [end] : end }), ...(padding === undefined ? {} : { padding }) };
   const tokenizer = readJsonFile(path) as object, config = existsSync(configPath) ? readJsonFile(configPath) as object : undefined;
@@ -69,12 +69,8 @@ export async function saveHuggingFace(folder: string, model: WritableModel, { fa
       weight_map: Object.fromEntries(parts.flatMap((part, number) => [...part.keys()].map((name) => [name, nameOf(number)]))),
     });
   }
-  if (model.tokenizer) {
-    const { tokenizer, config } = huggingFaceForm(model.tokenizer);
-    writeJson(join(folder, 'tokenizer.json'), tokenizer);
-    writeJson(join(folder, 'tokenizer_config.json'), config);
-  }
-  writeText(join(folder, 'config.json'), withFloats(textOf({ ...json, torch_dtype: { f32: 'float32', f16: 'float16', bf16: 'bfloat16' }[storage] })));
+  if (model.tokenizer) writeTokenizer(folder, model.tokenizer);
+  writeConfig(folder, { ...json, torch_dtype: { f32: 'float32', f16: 'float16', bf16: 'bfloat16' }[storage] });
 }
 
 const bytesOf = ({ data }: WritableTensor): number => data.byteLength;
@@ -93,21 +89,3 @@ function partsOf(tensors: ReadonlyMap<string, WritableTensor>, most: number): Ma
   }
   return parts;
 }
-
-function makeEmptyFolder(folder: string): void {
-  let found: string[];
-  try {
-    mkdirSync(folder, { recursive: true });
-    found = readdirSync(folder);
-  } catch (error) {
-    throw new FileWriteError(folder, error);
-  }
-  if (found.length > 0) throw new HuggingFaceConfigError(`${folder}: it must be empty, as files of another model would be read with the new ones; it holds ${found.slice(0, 3).join(', ')}`);
-}
-
-const textOf = (value: unknown): string => `${JSON.stringify(value, undefined, 2)}\n`;
-const writeText = (path: string, text: string): void => replaceFile(path, [new TextEncoder().encode(text)]);
-const writeJson = (path: string, value: unknown): void => writeText(path, textOf(value));
-
-/** Python tells 0.0 from 0: numbers that are rates, factors and the like in config.json get their point. */
-const withFloats = (json: string): string => json.replaceAll(/("\w*(?:dropout|dropout_rate|pdrop|_prob|theta|factor|_range|_std|eps|epsilon|beta_fast|beta_slow)": \d+)(?=,?\n)/g, '$1.0');
