@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readSafetensorsFile } from '@ashlar/hub/node';
-import { Decoder, type Encoder, type EncoderDecoder } from '@ashlar/models';
+import { Decoder, EncoderDecoder, type Encoder } from '@ashlar/models';
 import type { Tokenizer } from '@ashlar/text';
 import type { StoredTensor } from '@ashlar/train';
 import { resolveRunConfig, type RunConfig } from './config/run-config.js';
@@ -17,6 +17,8 @@ export interface LoadedRun {
   /** T: the longest text that it was made for. */
   readonly context: number;
   readonly tokenizer: Tokenizer;
+  /** Of what an encoder-decoder writes. */
+  readonly targetTokenizer: Tokenizer | undefined;
   /** Worth telling: that the weights are those of a checkpoint. */
   readonly notes: readonly string[];
 }
@@ -33,13 +35,13 @@ export function loadRun(path: string): LoadedRun {
   if (!existsSync(path)) throw new Failure(exitCodes.data, `--run ${path}: there is no such folder`);
   const run = runFolder(path);
   const config = resolveRunConfig(readJson(run.config), run.config), { training, ...untrained } = config, model = buildModel(untrained);
-  return { run, config, model, context: model.maxLength ?? training?.context ?? defaultContext, tokenizer: readTokenizer(run.tokenizer), notes: loadWeights(run, model) };
+  return { run, config, model, context: model.maxLength ?? training?.context ?? defaultContext, tokenizer: readTokenizer(run.tokenizer), targetTokenizer: model instanceof EncoderDecoder ? readTokenizer(run.targetTokenizer) : undefined, notes: loadWeights(run, model) };
 }
 
 /** A run of a language model. @throws what `loadRun` throws, and a Failure with exit code 2 where it is another. */
 export function loadLanguageModel(path: string): LoadedRun & { readonly model: Decoder } {
   const loaded = loadRun(path), { model } = loaded;
-  if (!(model instanceof Decoder)) throw new Failure(exitCodes.usage, `--run ${path}: its model is for ${loaded.config.task}, and writes no text; measure it by eval`);
+  if (!(model instanceof Decoder)) throw new Failure(exitCodes.usage, `--run ${path}: its model ${loaded.config.task === undefined ? 'gives states alone' : `is for ${loaded.config.task}`}, and goes on with no text`);
   return { ...loaded, model };
 }
 

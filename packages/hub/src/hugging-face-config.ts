@@ -20,7 +20,7 @@ export interface DescribedModel {
   readonly family: Family;
   readonly config: ModelConfigInput;
   readonly specialTokens: SpecialTokens;
-  /** The names of its classes, by their numbers, where it has a head for classes and the file names them. */
+  /** The names of its classes, by their numbers; where the file names none, `LABEL_0` and so on. Absent: it has no head for classes. */
   readonly labels?: readonly string[];
 }
 
@@ -79,9 +79,12 @@ function classesOf(config: ModelConfigInput): number | undefined {
   return head && head.type !== 'language' ? head.classes : undefined;
 }
 
+const defaultLabels = (classes: number): string[] => Array.from({ length: classes }, (_, id) => `LABEL_${id}`);
+
 function readLabels(keys: ConfigKeys, classes: number | undefined): string[] | undefined {
   const names = keys.optional('id2label') as Readonly<Record<string, unknown>> | undefined;
-  if (classes === undefined || names === undefined) return undefined;
+  if (classes === undefined) return undefined;
+  if (names === undefined) return defaultLabels(classes);
   const labels = Array.from({ length: classes }, (_, id) => names[id]);
   if (typeof names !== 'object' || Object.keys(names).length !== classes || !labels.every((label) => typeof label === 'string')) throw keys.wrong('id2label', `a name for each number from 0 to ${classes - 1}, as its head has ${classes} rows`, names);
   return labels;
@@ -90,7 +93,7 @@ function readLabels(keys: ConfigKeys, classes: number | undefined): string[] | u
 function writeLabels(classes: number | undefined, labels: readonly string[] | undefined): object {
   if (classes === undefined) return {};
   if (labels && labels.length !== classes) throw new HuggingFaceConfigError(`labels: each of the ${classes} classes needs one, got ${labels.length}`);
-  const names = labels ?? Array.from({ length: classes }, (_, id) => `LABEL_${id}`);
+  const names = labels ?? defaultLabels(classes);
   return { id2label: Object.fromEntries(names.map((label, id) => [id, label])), label2id: Object.fromEntries(names.map((label, id) => [label, id])) };
 }
 

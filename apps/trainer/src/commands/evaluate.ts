@@ -1,14 +1,15 @@
-import { evaluationBatches, split, type TokenSource } from '@ashlar/text';
+import { resolve } from 'node:path';
 import type { Corpus } from '@ashlar/text/node';
-import type { ResolvedConfig } from '../config/resolve.js';
+import { resolveConfig, type ResolvedConfig } from '../config/resolve.js';
 import type { RunConfig } from '../config/run-config.js';
 import { chooseDevice, deviceLine, parseDeviceName } from '../device-choice.js';
-import { predictedCharacters } from '../characters.js';
 import { exitCodes, Failure } from '../failure.js';
-import { loadLanguageModel, loadRun, loadWeights } from '../load-run.js';
+import { holdsRecords } from '../data/records.js';
+import { loadLanguageModel, loadRun, loadWeights, type LoadedRun } from '../load-run.js';
 import { formatCount } from '../progress/format.js';
 import type { Streams } from '../streams.js';
 import { openText, textMeasures } from '../tasks/language-model.js';
+import { charactersAPrediction, divided, evaluationOf, tokensIn, wholeOf, type LearnedText } from '../tasks/learned-text.js';
 import type { Materials } from '../tasks/materials.js';
 import { prepareMaterials } from '../tasks/prepare.js';
 import { measureLoss } from '../training/session.js';
@@ -25,7 +26,7 @@ export interface EvaluationResult {
   /** Nats a prediction. */
   readonly valLoss: number;
   readonly predictions: number;
-  readonly part: 'held out' | 'whole text';
+  readonly part: 'held out' | 'whole text' | 'all examples';
   readonly source: string;
 }
 
@@ -37,12 +38,13 @@ interface Measured extends Pick<Materials, 'learner' | 'evaluation' | 'measure' 
 
 /** Rows that are measured at once where the run was not trained here. */
 const defaultBatch = 4;
+const noData = 'eval: the run names no text; use --data FILE (or --data npm:NAME)';
 
-/** `ashlar eval`: the loss over all that was held out of the run's data and what the task measures; or over the whole of another text. */
+/** `ashlar eval`: the loss over all that was held out of the run's data and what the task measures; or over the whole of another text, or all of other examples. */
 export async function evaluateCommand(options: EvaluateCommandOptions, { stdout, stderr }: Streams): Promise<number> {
-  const deviceName = parseDeviceName(options.device), { run, config } = loadRun(options.run), task = config.task ?? 'languageModel';
-  if (task !== 'languageModel' && options.data !== undefined) throw new Failure(exitCodes.usage, `--data: another text is for language models, and this run is for ${task}; leave it out to measure what was held out`);
-  using measured = task === 'languageModel' ? textToMeasure(options) : await examplesToMeasure(config as ResolvedConfig, run);
+  const deviceName = parseDeviceName(options.device), loaded = loadRun(options.run), { task } = loaded.config;
+  if (task === undefined) throw new Failure(exitCodes.usage, `--run ${options.run}: its model says nothing of its states that could be measured; train a head for it (training.from)`);
+  using measured = task === 'languageModel' ? await textToMeasure(options) : await examplesToMeasure(loaded, options.data);
   const { learner, evaluation, measure, part, source, notes } = measured, chosen = await chooseDevice(deviceName);
   await using device = chosen.device;
   for (const line of [deviceLine(chosen), ...notes]) stderr.write(`${line}\n`);
@@ -54,24 +56,33 @@ export async function evaluateCommand(options: EvaluateCommandOptions, { stdout,
   return exitCodes.success;
 }
 
-/** What was held out of the data of a run. */
-async function examplesToMeasure({ training: { from: _, ...training }, ...config }: ResolvedConfig, run: ReturnType<typeof loadRun>['run']): Promise<Measured> {
-  const materials = await prepareMaterials({ ...config, training }, run);
-  return { ...materials, part: 'held out', notes: loadWeights(run, materials.model) };
+/** What was held out of the data of a run, or all of others. */
+async function examplesToMeasure(loaded: LoadedRun, source: string | undefined): Promise<Measured> {
+  const { run, config: { name, model, labels, training, data }, context } = loaded;
+  if (training && (source === undefined || [source, resolve(source)].includes(data!.source!))) {
+    const { from: _, ...others } = training, materials = await prepareMaterials({ ...loaded.config as ResolvedConfig, training: others }, run);
+    return { ...materials, part: 'held out', notes: loadWeights(run, materials.model) };
+  }
+  if (source === undefined) throw new Failure(exitCodes.usage, noData);
+  const file = (path: string) => ({ type: 'file', path }) as const, tokenizers = { tokenizer: file(run.tokenizer), ...(loaded.targetTokenizer ? { targetTokenizer: file(run.targetTokenizer) } : {}) };
+  const { data: ownData, training: { from: _, ...course }, ...config } = training ? loaded.config as ResolvedConfig
+    : resolveConfig({ name, model, data: labels ? { labels } : {}, training: { steps: 1, batch: defaultBatch, context, learningRate: { peak: 1 } } }, { set: [] }, run.config);
+  const { sha256: __, ...about } = ownData, materials = await prepareMaterials({ ...config, training: course, data: { ...about, ...tokenizers, source, validation: 1 } });
+  return { ...materials, part: holdsRecords(source) ? 'all examples' : 'whole text', notes: loadWeights(run, materials.model) };
 }
 
 /** The run's own text, or another. */
-function textToMeasure(options: EvaluateCommandOptions): Measured {
+async function textToMeasure(options: EvaluateCommandOptions): Promise<Measured> {
   const { config, model, context: longest, tokenizer, notes } = loadLanguageModel(options.run), source = options.data ?? config.data?.source;
-  if (source === undefined) throw new Failure(exitCodes.usage, 'eval: the run names no text; use --data FILE (or --data npm:NAME)');
-  const corpus = openText(source, tokenizer);
+  if (source === undefined) throw new Failure(exitCodes.usage, noData);
+  const { fields, packing, sampleBy } = config.data ?? {}, corpus = await openText(source, { tokenizer, field: fields?.text, sampleBy, documents: packing ?? false });
   try {
-    const { tokens, part } = partOf(corpus, config, options.data !== undefined);
-    if (tokens.length < 2) throw new Failure(exitCodes.data, `${source}: at least 2 tokens are needed to predict one, got ${tokens.length}`);
-    const { batch, context } = config.training ?? { batch: defaultBatch, context: longest }, evaluation = evaluationBatches({ tokens, context, batch });
+    const { text, part } = partOf(corpus, config, options.data !== undefined), tokens = tokensIn(text);
+    if (tokens < 2) throw new Failure(exitCodes.data, `${source}: at least 2 tokens are needed to predict one, got ${tokens}`);
+    const evaluation = evaluationOf(text, config.training ?? { batch: defaultBatch, context: longest });
     return {
       learner: model, evaluation, part, source, notes,
-      measure: async (_, loss) => textMeasures(loss, predictedCharacters(tokens, tokenizer) / evaluation.predictions),
+      measure: async (_, loss) => textMeasures(loss, charactersAPrediction(text, tokenizer, evaluation)),
       [Symbol.dispose]: () => corpus.close(),
     };
   } catch (error) {
@@ -81,8 +92,8 @@ function textToMeasure(options: EvaluateCommandOptions): Measured {
 }
 
 /** The held-out part where the text is the one that the run was trained on; the whole of any other. */
-function partOf(corpus: Corpus, { data }: RunConfig, given: boolean): { tokens: TokenSource; part: EvaluationResult['part'] } {
-  if (data && corpus.hash === data.sha256) return { tokens: split(corpus.tokens, { validation: data.validation }).validation, part: 'held out' };
-  if (given) return { tokens: corpus.tokens, part: 'whole text' };
+function partOf(corpus: Corpus, { data }: RunConfig, given: boolean): { text: LearnedText; part: EvaluationResult['part'] } {
+  if (data && corpus.hash === data.sha256) return { text: divided(corpus.name, wholeOf(corpus), data.validation).validation, part: 'held out' };
+  if (given) return { text: wholeOf(corpus), part: 'whole text' };
   throw new Failure(exitCodes.data, `${corpus.name}: is no longer the text that the run was trained on (its SHA-256 is ${corpus.hash}); give a text by --data`);
 }

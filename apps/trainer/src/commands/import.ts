@@ -8,11 +8,12 @@ import type { Streams } from '../streams.js';
 
 export interface ImportCommandOptions {
   readonly out?: string;
+  readonly tokenizer?: string;
 }
 
-/** `ashlar import`: a model of another program becomes a run, which `generate`, `eval`, `serve` and `export` take. */
-export async function importCommand(paths: readonly string[], { out }: ImportCommandOptions, { stdout, stderr }: Streams): Promise<number> {
-  const { form, name, pretrained: { config, model }, tokenizer, notes } = findModel(paths);
+/** `ashlar import`: a model of another program becomes a run, which `generate`, `eval`, `serve` and `export` take, and from which a training can begin. */
+export async function importCommand(paths: readonly string[], { out, tokenizer: tokenizerFile }: ImportCommandOptions, { stdout, stderr }: Streams): Promise<number> {
+  const { form, name, family, pretrained: { config, model, labels }, tokenizer, targetTokenizer, notes } = findModel(paths, tokenizerFile);
   checkTokenizer(tokenizer, model);
   for (const note of notes) stderr.write(`${note}\n`);
   const tensors = new Map<string, { dtype: 'f32'; shape: readonly number[]; data: Float32Array }>();
@@ -20,8 +21,9 @@ export async function importCommand(paths: readonly string[], { out }: ImportCom
   const run = createRunFolder(runName(name), out, new Date());
   writeSafetensors(run.model, tensors, { format: 'pt' });
   writeJson(run.tokenizer, tokenizer.toJSON());
+  if (targetTokenizer) writeJson(run.targetTokenizer, targetTokenizer.toJSON());
   // Last, so that a folder with a config is a whole run.
-  writeJson(run.config, { name: runName(name), model: config } satisfies ImportedConfig);
+  writeJson(run.config, { name: runName(name), family, model: config, labels } satisfies ImportedConfig);
   stdout.write(`${run.shownPath}: ${form}, ${formatCount(model.parameterCount)} parameters, ${formatCount(tokenizer.vocabularySize)} tokens\n`);
   return 0;
 }

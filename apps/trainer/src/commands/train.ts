@@ -23,6 +23,7 @@ export async function trainCommand(options: TrainCommandOptions, { stdout, stder
   const deviceName = parseDeviceName(options.device);
   const start = planStart(options);
   using materials = await prepareMaterials(start.config, start.resumed);
+  const batches = materials.batches();
   const chosen = await chooseDevice(deviceName);
   await using device = chosen.device;
   tell(deviceLine(chosen));
@@ -36,7 +37,7 @@ export async function trainCommand(options: TrainCommandOptions, { stdout, stder
     removeLeftovers(run);
     const { step: from, notes } = start.resumed === undefined ? { step: 0, notes: [] } : resumeStep(step, run, materials, device);
     notes.forEach(tell);
-    const { config, source, amounts, model, targetTokenizer } = materials, batches = materials.batches();
+    const { config, source, amounts, model, targetTokenizer } = materials;
     writeJson(run.config, config);
     writeJson(run.tokenizer, materials.tokenizer.toJSON());
     if (targetTokenizer) writeJson(run.targetTokenizer, targetTokenizer.toJSON());
@@ -47,7 +48,7 @@ export async function trainCommand(options: TrainCommandOptions, { stdout, stder
 
     const { steps } = config.training;
     const shown = options.json ? jsonRows(stdout) : progress({ steps, from, terminal: stdout });
-    const result = await runSession({ materials, device, step, run, progress: shown, signal: interruption.signal }).finally(() => shown.end());
+    const result = await runSession({ materials, batches, device, step, run, progress: shown, signal: interruption.signal }).finally(() => shown.end());
     if (!result.finished) {
       const written = run.checkpoints.steps()[0] === result.step ? 'its checkpoint is written' : 'no checkpoint was needed';
       tell(`stopped after step ${formatCount(result.step)} of ${formatCount(steps)}; ${written}. ${resumeAdvice()}`);

@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto';
 import { dirname, isAbsolute, resolve } from 'node:path';
+import type { ModelType } from '@ashlar/models';
+import { spanLengths } from '@ashlar/text';
 import { z } from 'zod';
 import { exitCodes, Failure } from '../failure.js';
 import { runName } from '../run-folder.js';
 import { publishedProblem } from '../tasks/published.js';
 import { readConfigFile } from './config-file.js';
+import { filledFromRun } from './from-run.js';
 import { describeIssues, valueAt } from './issues.js';
 import type { JsonSchema } from './json-schema.js';
 import { parseOverride, readings, withValue } from './override.js';
@@ -38,7 +41,8 @@ export function resolveConfigFile(path: string, choices: ConfigChoices): Resolve
 }
 
 /** Resolves a config that is data already. `where`, its file, stands before the messages; plugins are looked for from there. */
-export function resolveConfig(written: Plain, choices: ConfigChoices, where: string): ResolvedConfig {
+export function resolveConfig(given: Plain, choices: ConfigChoices, where: string): ResolvedConfig {
+  const written = filledFromRun(given, choices.set.map(parseOverride).findLast(({ path }) => path.join('.') === 'training.from')?.text ?? valueAt(given, ['training', 'from']));
   const named = z.array(z.string()).safeParse(written['plugins']).data, plugins = named && placedPlugins(named, where);
   const parts = pluginParts(plugins, where), schema = parts ? configSchemaWith(parts) : configSchema;
   let config: Plain = { ...written, ...(plugins && { plugins }) };
@@ -54,33 +58,42 @@ export function resolveConfig(written: Plain, choices: ConfigChoices, where: str
 
 /** Fills in what follows from other keys, and checks keys against each other. */
 function completed(config: Config, where: string): ResolvedConfig {
-  const { model, data, training, sample, published } = config, task = taskOf(model);
+  const { model, data, training, sample, published } = config, task = taskOf(model, config.task)!;
   const { context, steps, learningRate } = training, isPairs = task === 'sequenceToSequence';
   const fail = (message: string): Failure => new Failure(exitCodes.usage, `${where}: ${message}`);
   if (config.task !== undefined && config.task !== task) throw fail(`task ${config.task} does not go with the model, which is for ${task}: change the modelType or the head`);
   for (const [name, given, tasks] of [
-    ['sample', sample, ['languageModel']], ['data.labels', data.labels, ['classification']], ['data.targetTokenizer', data.targetTokenizer, ['sequenceToSequence']],
-    ['training.sourceContext', training.sourceContext, ['sequenceToSequence']], ['data.fields', data.fields, ['maskedLanguageModel', 'classification', 'sequenceToSequence']],
+    ['sample', sample, ['languageModel']], ['data.labels', data.labels, ['classification']], ['data.labelled', data.labelled, ['classification']], ['data.targetTokenizer', data.targetTokenizer, ['sequenceToSequence']],
+    ['data.packing', data.packing, ['languageModel']], ['data.sampleBy', data.sampleBy, ['languageModel']], ['data.spans', data.spans, ['spanCorruption']],
+    ['training.sourceContext', training.sourceContext, ['sequenceToSequence']],
   ] as const) if (given !== undefined && !(tasks as readonly string[]).includes(task)) throw fail(`${name} is for ${tasks.join(', ')}, and this is ${task}; leave it out`);
+  for (const field of Object.keys(data.fields ?? {})) if (!fieldsOfTasks[task].includes(field)) throw fail(`data.fields.${field} does not go with ${task}, which reads ${fieldsOfTasks[task].join(', ')}; leave it out`);
+  if (data.sampleBy !== undefined && !data.packing) throw fail('data.sampleBy says what a document is, which counts where documents are packed alone: set data.packing, or leave it out');
   const misplaced = published && publishedProblem(published, task);
   if (misplaced !== undefined) throw fail(misplaced);
-  const sourceContext = training.sourceContext ?? context, longest = isPairs ? Math.max(context, sourceContext) : context, maxLength = model.maxLength ?? longest;
-  if (longest > maxLength) throw fail(`training.${context < longest ? 'sourceContext' : 'context'} must be at most model.maxLength (${maxLength}), got ${longest}`);
+  const sourceContext = training.sourceContext ?? context, spans = task === 'spanCorruption' ? { share: 0.15, meanSpan: 3, ...data.spans } : undefined, hidden = spans && spanLengths(context, spans);
+  const longest = hidden ? Math.max(hidden.source, hidden.target) : isPairs ? Math.max(context, sourceContext) : context, maxLength = model.maxLength ?? longest;
+  if (longest > maxLength) throw fail(hidden ? `training.context of ${context} gives sources and targets of up to ${longest} tokens, and model.maxLength is ${maxLength}` : `training.${context < longest ? 'sourceContext' : 'context'} must be at most model.maxLength (${maxLength}), got ${longest}`);
   if (learningRate.warmup >= steps) throw fail(`training.learningRate.warmup must be less than training.steps (${steps}), got ${learningRate.warmup}`);
   if (training.batch % training.microBatches !== 0) throw fail(`training.microBatches must divide training.batch (${training.batch}), got ${training.microBatches}`);
   return {
     ...config, name: config.name ?? 'run', task, model: { ...model, maxLength },
-    data: { ...data, ...(isPairs ? { targetTokenizer: data.targetTokenizer ?? data.tokenizer } : {}) },
+    data: { ...data, ...(spans ? { spans } : {}), ...(isPairs ? { targetTokenizer: data.targetTokenizer ?? data.tokenizer } : {}) },
     training: { ...training, ...(isPairs ? { sourceContext } : {}), learningRate: { ...learningRate, final: learningRate.final ?? learningRate.peak / 10 } },
     ...(task === 'languageModel' ? { sample: sampleSection.parse({ ...sample, seed: sample?.seed ?? training.seed }) } : {}),
   };
 }
 
-/** What a model is for. */
-function taskOf(model: Config['model']): TaskName {
+/** What a task reads of a record. */
+const fieldsOfTasks: Readonly<Record<TaskName, readonly string[]>> = {
+  languageModel: ['text'], spanCorruption: ['text'], maskedLanguageModel: ['text', 'group'], classification: ['text', 'label', 'group'], sequenceToSequence: ['source', 'target', 'group'],
+};
+
+/** What a model is for, or of two things the one that is wanted; undefined: nothing that a run can measure. */
+export function taskOf(model: { readonly modelType: ModelType; readonly head?: { readonly type: string } | undefined }, wanted?: TaskName): TaskName | undefined {
   if (model.modelType === 'decoder') return 'languageModel';
-  if (model.modelType === 'encoderDecoder') return 'sequenceToSequence';
-  return model.head.type === 'language' ? 'maskedLanguageModel' : 'classification';
+  if (model.modelType === 'encoderDecoder') return wanted === 'spanCorruption' ? wanted : 'sequenceToSequence';
+  return model.head?.type === 'language' ? 'maskedLanguageModel' : model.head?.type === 'classes' ? 'classification' : undefined;
 }
 
 /** The part of a config that decides the course of the training: all but the name, the place of the data, the sample and what others published. */

@@ -11,8 +11,12 @@ export interface FoundModel {
   readonly form: string;
   /** The name that a run of it has unless another is given. */
   readonly name: string;
-  readonly pretrained: PretrainedModel<'decoder'>;
+  readonly pretrained: PretrainedModel;
+  /** Of Hugging Face's. */
+  readonly family?: string;
   readonly tokenizer: Tokenizer;
+  /** Of what an encoder-decoder writes. */
+  readonly targetTokenizer?: Tokenizer;
   /** Worth telling. */
   readonly notes: readonly string[];
 }
@@ -23,20 +27,28 @@ const tokenizerName = /^tok.*\.bin$/;
 /**
  * The model in a folder (Hugging Face's files, else a checkpoint of llama2.c) or in files (a GGUF file, or a checkpoint and
  * its tokenizer).
+ * @param tokenizerFile Of a Hugging Face folder that lacks one: a tokenizer.json, or a folder with one.
  * @throws Failure with exit code 2 or 3, HuggingFaceConfigError, SafetensorsError, Llama2cError, GgufError
  */
-export function findModel(paths: readonly string[]): FoundModel {
+export function findModel(paths: readonly string[], tokenizerFile?: string): FoundModel {
   for (const path of paths) if (!existsSync(path)) throw new Failure(exitCodes.data, `${path}: there is no such file or folder`);
   const [first] = paths, isFolder = paths.length === 1 && statSync(first!).isDirectory();
-  if (isFolder && existsSync(join(first!, 'config.json'))) return huggingFaceModel(first!);
+  if (isFolder && existsSync(join(first!, 'config.json'))) return huggingFaceModel(first!, tokenizerFile);
+  if (tokenizerFile !== undefined) throw new Failure(exitCodes.usage, '--tokenizer: goes with a Hugging Face folder; leave it out');
   if (paths.length === 1 && first!.endsWith('.gguf')) return ggufModel(first!);
   return llama2cModel(isFolder ? binFiles(first!) : paths, first!);
 }
 
-function huggingFaceModel(folder: string): FoundModel {
-  const pretrained = loadHuggingFace(folder, { modelType: 'decoder' }), tokenizer = loadHuggingFaceTokenizer(folder, pretrained.specialTokens) ?? llama2cTokenizer(folder);
-  if (!tokenizer) throw new Failure(exitCodes.data, `${folder}: it has no tokenizer.json, without which nothing can be written with the model; put it there`);
-  return { form: `Hugging Face, ${pretrained.family}`, name: basename(resolve(folder)), pretrained, tokenizer, notes: notesOf(pretrained) };
+function huggingFaceModel(folder: string, tokenizerFile = folder): FoundModel {
+  const pretrained = loadHuggingFace(folder), { family, specialTokens } = pretrained, tokenizer = loadHuggingFaceTokenizer(tokenizerFile, specialTokens) ?? llama2cTokenizer(folder);
+  if (!tokenizer) throw new Failure(exitCodes.data, `${tokenizerFile}: it has no tokenizer.json, without which no text can be read; put it there, or name one by --tokenizer`);
+  return { form: `Hugging Face, ${family}`, name: basename(resolve(folder)), family, pretrained, tokenizer, ...(pretrained.modelType === 'encoderDecoder' ? { targetTokenizer: targetTokenizerOf(pretrained, tokenizerFile) } : {}), notes: notesOf(pretrained) };
+}
+
+/** The same tokenizer, with the token that targets begin behind. */
+function targetTokenizerOf({ specialTokens: { decoderStart, ...others } }: HuggingFaceModel, tokenizerFile: string): Tokenizer {
+  if (decoderStart === undefined || others.end === undefined) throw new Failure(exitCodes.data, 'config.json: it must say decoder_start_token_id and eos_token_id, which targets begin behind and end with');
+  return loadHuggingFaceTokenizer(tokenizerFile, { ...others, begin: decoderStart })!;
 }
 
 function ggufModel(path: string): FoundModel {

@@ -3,7 +3,7 @@ import { jit, type Device } from '@ashlar/tensor';
 import { classifiedBatches, classifiedEvaluation, wholeTokens, type ClassifiedText, type Tokenizer } from '@ashlar/text';
 import { batchTensors } from '@ashlar/train';
 import type { ResolvedConfig } from '../config/resolve.js';
-import { dividedByGroup, fieldsOf, readRecords } from '../data/records.js';
+import { dividedByGroup, examplesOfGroups, fieldsOf, readRecords } from '../data/records.js';
 import { exitCodes, Failure } from '../failure.js';
 import { formatCount } from '../progress/format.js';
 import { buildModel, checkedHash, vocabularyFor } from './building.js';
@@ -28,7 +28,7 @@ export async function classificationMaterials(config: ResolvedConfig): Promise<M
     if (number === undefined) throw new Failure(exitCodes.data, `${records.name}: there is the label ${JSON.stringify(label)}, which is not among data.labels (${labels.join(', ')})`);
     return { text, tokens: wholeTokens(tokenizer, text, training.context), label: number };
   };
-  const [train, validation] = [sides.train.map(tokensOf), sides.validation.map(tokensOf)];
+  const labelled = data.labelled === undefined ? sides.train : examplesOfGroups(sides.train, data.labelled), [train, validation] = [labelled, sides.validation].map((side) => side.map(tokensOf)) as [Labelled[], Labelled[]];
   const head = config.model.modelType === 'encoder' ? config.model.head : undefined;
   if (head?.type !== 'classes') throw new Error('classification needs a head of classes');
   if (head.classes !== undefined && head.classes !== labels.length) throw new Failure(exitCodes.usage, `model.head.classes must be ${labels.length}, the number of labels, got ${head.classes}; leave it out to have it follow from the data`);
@@ -39,8 +39,8 @@ export async function classificationMaterials(config: ResolvedConfig): Promise<M
   return {
     config: resolved, source: records.name, tokenizer, model,
     learner: { namedParameters: () => model.namedParameters(), loss: (tokens, targets, weights, input) => model.loss(tokens, targets, weights, { padding: input?.padding }) },
-    batches: classifiedBatches({ examples: train, context, batch, seed }), evaluation: classifiedEvaluation({ examples: validation, context, batch }),
-    amounts: [['texts to train on', train.length], ['held out', validation.length], ['labels', labels.length]],
+    batches: () => classifiedBatches({ examples: train, context, batch, seed }), evaluation: classifiedEvaluation({ examples: validation, context, batch }),
+    amounts: [['texts to train on', train.length], ...(data.labelled === undefined ? [] : [['without labels', sides.train.length - train.length] as const]), ['held out', validation.length], ['labels', labels.length]],
     baselines: () => [{ label: 'guessing', loss: Math.log(labels.length) }],
     measure: (device) => measured(model, device, tokenizer, labels, data.validation < 1 ? train : undefined, validation, context, batch),
     [Symbol.dispose]() {},

@@ -1,15 +1,16 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Decoder } from '@ashlar/models';
-import { batches, evaluationBatches, split, UnknownCharacterError, type TokenSource, type Tokenizer } from '@ashlar/text';
-import { openCorpus, type Corpus, type OpenCorpusOptions } from '@ashlar/text/node';
+import { zeros } from '@ashlar/tensor';
+import { UnknownCharacterError, type Tokenizer } from '@ashlar/text';
+import { findText, openCorpus, type Corpus, type OpenCorpusOptions } from '@ashlar/text/node';
 import { cacheFolder } from '@ashlar/webgpu-node';
-import { predictedCharacters } from '../characters.js';
 import type { ResolvedConfig } from '../config/resolve.js';
 import { lookUpFrom } from '../data/look-up.js';
 import { exitCodes, Failure } from '../failure.js';
 import { countingBaselines } from '../report/baselines.js';
 import { buildModel, checkedHash, vocabularyFor } from './building.js';
+import { charactersAPrediction, divided, evaluationOf, piecesOf, tokensIn, trainingBatches, wholeOf } from './learned-text.js';
 import type { Materials, Measures } from './materials.js';
 import { readTokenizer } from './tokenizers.js';
 
@@ -25,9 +26,11 @@ export async function openText(source: string, options: Omit<OpenCorpusOptions, 
 }
 
 /** The text of a config as tokens. Byte pairs are learned from the part that is trained on. */
-export async function textOf({ source, tokenizer, validation, fields }: ResolvedConfig['data']): Promise<Corpus> {
+export async function textOf({ source, tokenizer, validation, fields, packing, sampleBy }: ResolvedConfig['data']): Promise<Corpus> {
   if (tokenizer === 'symbol') throw new Failure(exitCodes.usage, 'data.tokenizer: symbol is for examples; a text takes character, byte, bytePairs or a file');
-  return openText(source!, { field: fields?.text, tokenizer: typeof tokenizer === 'string' ? tokenizer : tokenizer.type === 'file' ? readTokenizer(tokenizer.path) : { ...tokenizer, share: 1 - validation } });
+  const { kind } = findText(source!, { from: lookUpFrom }), misplaced = kind === 'text' ? fields && 'data.fields is for JSON lines and tables' : sampleBy && 'data.sampleBy is for plain text';
+  if (misplaced) throw new Failure(exitCodes.usage, `${misplaced}, and ${source} is not; leave it out`);
+  return openText(source!, { field: fields?.text, sampleBy, documents: packing ?? false, tokenizer: typeof tokenizer === 'string' ? tokenizer : tokenizer.type === 'file' ? readTokenizer(tokenizer.path) : { ...tokenizer, share: 1 - validation } });
 }
 
 /** A text, whose next tokens are learned. */
@@ -38,14 +41,14 @@ export async function languageModelMaterials(config: ResolvedConfig): Promise<Ma
     const { tokenizer } = corpus, vocabulary = vocabularyFor(config, tokenizer.vocabularySize);
     checkPrompt(sample!.prompt, tokenizer);
     const resolved = { ...config, model: { ...config.model, vocabulary }, data: { ...data, sha256: corpus.hash } } as ResolvedConfig, model = buildModel(resolved) as Decoder;
-    const { train, validation } = divided(corpus, data.validation), { batch, context, seed } = training;
-    const evaluation = evaluationBatches({ tokens: validation, context, batch });
+    if (data.packing) checkPacking(model);
+    const { train, validation } = divided(corpus.name, wholeOf(corpus), data.validation), evaluation = evaluationOf(validation, training);
     return {
       config: resolved, source: corpus.name, tokenizer, model, learner: model, evaluation,
-      batches: batches({ tokens: train, context, batch, seed }),
-      amounts: [['tokens to train on', train.length], ['held out', validation.length], ['vocabulary', tokenizer.vocabularySize]],
-      baselines: () => countingBaselines(train, validation, tokenizer.vocabularySize),
-      measure: async (_, loss) => textMeasures(loss, predictedCharacters(validation, tokenizer) / evaluation.predictions),
+      batches: () => trainingBatches(train, training),
+      amounts: [...(corpus.documents ? [['documents', corpus.documents.lengths.length] as const] : []), ['tokens to train on', tokensIn(train)], ['held out', tokensIn(validation)], ['vocabulary', tokenizer.vocabularySize]],
+      baselines: () => countingBaselines(piecesOf(train), piecesOf(validation), tokenizer.vocabularySize),
+      measure: async (_, loss) => textMeasures(loss, charactersAPrediction(validation, tokenizer, evaluation)),
       [Symbol.dispose]: () => corpus.close(),
     };
   } catch (error) {
@@ -60,15 +63,14 @@ export function textMeasures(loss: number, charactersAToken: number): Measures {
   return { numbers: { bitsPerCharacter, perplexity }, headline: ['bits a character', bitsPerCharacter.toFixed(3)], lines: [['bits a character', bitsPerCharacter.toFixed(4)], ['perplexity', `${perplexity.toFixed(3)} a token`]] };
 }
 
-/** The part to train on and that which is held out; with 1 both are the whole. */
-export function divided(corpus: Pick<Corpus, 'tokens' | 'name'>, validation: number): { train: TokenSource; validation: TokenSource } {
-  const { length } = corpus.tokens;
-  if (validation === 1) return { train: corpus.tokens, validation: corpus.tokens };
-  const parts = length === 0 ? undefined : split(corpus.tokens, { validation });
-  if (parts === undefined || parts.validation.length < 2) {
-    throw new Failure(exitCodes.data, `${corpus.name}: ${length} tokens are too few: the held-out fraction ${validation} must hold at least 2; use a longer text or a greater data.validation`);
+/** Asks the model itself whether documents can share its rows. */
+function checkPacking(model: Decoder): void {
+  const nothing = zeros([1, 2], 'i32');
+  try {
+    model.logits(nothing, { segments: nothing, positions: 'restart' });
+  } catch (error) {
+    throw new Failure(exitCodes.usage, `data.packing: ${(error as Error).message}`, { cause: error });
   }
-  return parts;
 }
 
 function checkPrompt(prompt: string, tokenizer: Tokenizer): void {

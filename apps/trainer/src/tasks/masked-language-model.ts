@@ -3,7 +3,8 @@ import { batches, evaluationBatches, maskedBatches, maskedEvaluation, tokenArray
 import type { ResolvedConfig } from '../config/resolve.js';
 import { dividedByGroup, fieldsOf, holdsRecords, readRecords } from '../data/records.js';
 import { buildModel, checkedHash, vocabularyFor } from './building.js';
-import { divided, textOf } from './language-model.js';
+import { textOf } from './language-model.js';
+import { divided } from './learned-text.js';
 import type { Materials } from './materials.js';
 import { tokenizerOf } from './tokenizers.js';
 
@@ -21,7 +22,7 @@ export async function maskedLanguageModelMaterials(config: ResolvedConfig): Prom
     return {
       config: resolved, source: name, tokenizer, model, evaluation,
       learner: { namedParameters: () => model.namedParameters(), loss: (tokens, targets, weights, input) => model.loss(tokens, targets, weights, { padding: input?.padding }) },
-      batches: maskedBatches(batches({ tokens: train, context, batch, seed }), masking),
+      batches: () => maskedBatches(batches({ tokens: train, context, batch, seed }), masking),
       amounts: [['tokens to train on', train.length], ['held out', validation.length], ['hidden of those', evaluation.predictions], ['vocabulary', tokenizer.vocabularySize]],
       baselines: () => [{ label: 'guessing', loss: Math.log(vocabulary) }],
       measure: async (_, loss) => ({ numbers: { perplexity: Math.exp(loss) }, headline: ['perplexity', Math.exp(loss).toFixed(2)], lines: [['perplexity', `${Math.exp(loss).toFixed(3)} a hidden token`]] }),
@@ -35,13 +36,13 @@ export async function maskedLanguageModelMaterials(config: ResolvedConfig): Prom
 
 async function wholeText({ data }: ResolvedConfig): Promise<MaskedText> {
   const corpus = await textOf(data);
-  return { ...divided(corpus, data.validation), name: corpus.name, hash: corpus.hash, tokenizer: corpus.tokenizer, [Symbol.dispose]: () => corpus.close() };
+  return { ...divided(corpus.name, corpus.tokens, data.validation), name: corpus.name, hash: corpus.hash, tokenizer: corpus.tokenizer, [Symbol.dispose]: () => corpus.close() };
 }
 
 /** The texts of examples, a line each: those that a classifier of the same data would be trained on, and those held out from it. */
 async function textsOfRecords({ data }: ResolvedConfig): Promise<MaskedText> {
   const records = await readRecords(data.source!), examples = fieldsOf(records, ['text'], data.fields), parts = dividedByGroup(records.name, examples, data.validation);
   const textOfSide = (side: typeof examples): string => side.map(({ text }) => `${text}\n`).join(''), train = textOfSide(parts.train), validation = textOfSide(parts.validation);
-  const tokenizer = tokenizerOf(data.tokenizer, [train, validation], [train]), tokensOf = (text: string): TokenSource => tokenArray(tokenizer.encode(text));
+  const tokenizer = tokenizerOf(data.tokenizer, [train, validation], parts.train.map(({ text }) => text)), tokensOf = (text: string): TokenSource => tokenArray(tokenizer.encode(text));
   return { name: records.name, hash: records.hash, tokenizer, train: tokensOf(train), validation: tokensOf(validation), [Symbol.dispose]() {} };
 }

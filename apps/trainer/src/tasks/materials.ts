@@ -25,7 +25,8 @@ export interface Materials extends Disposable {
   readonly source: string;
   readonly tokenizer: Tokenizer;
   readonly targetTokenizer?: Tokenizer;
-  readonly batches: Batches;
+  /** What is trained on. @throws {RangeError} where it is too little. */
+  batches(): Batches;
   readonly evaluation: EvaluationBatches;
   readonly model: Decoder | Encoder | EncoderDecoder;
   /** The model as the training step and the evaluation see it. */

@@ -9,6 +9,7 @@ import { formatCount } from '../progress/format.js';
 import { buildModel, checkedHash, vocabularyFor } from './building.js';
 import type { Materials, Measures } from './materials.js';
 import { nearestTarget } from './nearest-target.js';
+import { pairLearner } from './pair-learner.js';
 import { targetTokens, type TargetTokens } from './target-tokens.js';
 import { tokenizerOf } from './tokenizers.js';
 
@@ -32,18 +33,18 @@ export async function sequenceToSequenceMaterials(config: ResolvedConfig): Promi
   if (config.model.modelType !== 'encoderDecoder') throw new Error('sequenceToSequence needs an encoderDecoder');
   const { sharedEmbedding, sourceVocabulary = sharedEmbedding ? vocabulary : tokenizer.vocabularySize } = config.model;
   if (sourceVocabulary < tokenizer.vocabularySize) throw new Failure(exitCodes.usage, `model.sourceVocabulary must be at least ${tokenizer.vocabularySize}, the number of tokens of the sources, got ${sourceVocabulary}`);
-  const resolved: ResolvedConfig = { ...config, data: { ...data, sha256: records.hash }, model: { ...config.model, vocabulary, sourceVocabulary } };
+  const resolved: ResolvedConfig = { ...config, data: { ...data, sha256: records.hash }, model: { ...config.model, vocabulary, ...(sharedEmbedding ? {} : { sourceVocabulary }) } };
   const model = buildModel(resolved) as EncoderDecoder, shape = { sourceContext, context, batch, begin, end };
   const batched = <Result>(make: () => Result): Result => {
     try { return make(); } catch (error) { throw error instanceof RangeError ? new Failure(exitCodes.usage, `training: ${error.message}`, { cause: error }) : error; }
   };
   return {
     config: resolved, source: records.name, tokenizer, targetTokenizer, model,
-    learner: { namedParameters: () => model.namedParameters(), loss: (tokens, targets, weights, input) => model.loss(input!.source!, tokens, targets, weights, { source: { padding: input!.sourcePadding } }) },
-    batches: batched(() => pairBatches({ pairs: train, seed, ...shape })), evaluation: batched(() => pairEvaluation({ pairs: validation, ...shape })),
+    learner: pairLearner(model),
+    batches: () => batched(() => pairBatches({ pairs: train, seed, ...shape })), evaluation: batched(() => pairEvaluation({ pairs: validation, ...shape })),
     amounts: [['pairs to train on', train.length], ['held out', validation.length], ['tokens of sources', tokenizer.vocabularySize], ['tokens of targets', targetTokenizer.vocabularySize]],
     baselines: () => [{ label: 'guessing', loss: Math.log(vocabulary) }],
-    measure: (device, loss) => measured({ model, device, targetTokenizer, validation, sourceContext, context, about }, loss),
+    measure: (device, loss) => measured({ model, device, targetTokenizer, validation, context, about }, loss),
     [Symbol.dispose]() {},
   };
 }
@@ -53,21 +54,22 @@ interface Measured {
   readonly device: Device;
   readonly targetTokenizer: Tokenizer;
   readonly validation: readonly Pair[];
-  readonly sourceContext: number;
   readonly context: number;
   readonly about: TargetTokens;
 }
 
 /** Error rates of beam search, beside the nearest of the targets that a source has: of tokens, and of whole targets. */
-async function measured({ model, device, targetTokenizer, validation, sourceContext, context, about }: Measured, loss: number): Promise<Measures> {
+async function measured({ model, device, targetTokenizer, validation, context, about }: Measured, loss: number): Promise<Measures> {
   const bySource = new Map<string, Pair[]>(), rows: string[][] = [];
   for (const pair of validation) bySource.set(pair.written, [...bySource.get(pair.written) ?? [], pair]);
   const written = validation.reduce((sum, { target }) => sum + target.length, 0), sources = spread([...bySource], Math.ceil((bySource.size * mostTokens) / Math.max(written, mostTokens)));
-  const search = beamSearcher({ model, device, beams, context, sourceContext });
+  // What is longer than twice the longest target is wrong anyway: models without a longest text need not write on.
+  const longestOf = (key: 'source' | 'target'): number => validation.reduce((most, pair) => Math.max(most, pair[key].length), 1), maxTokens = Math.min(context - about.prompt.length, 2 * longestOf('target') + 1);
+  const search = beamSearcher({ model, device, beams, context: about.prompt.length + maxTokens, sourceContext: longestOf('source') });
   let edits = 0, tokens = 0, wrong = 0;
   try {
     for (const [source, pairs] of sources) {
-      const [best] = await search.run({ prompt: about.prompt, source: pairs[0]!.source, maxTokens: context - about.prompt.length, endTokens: [about.end] });
+      const [best] = await search.run({ prompt: about.prompt, source: pairs[0]!.source, maxTokens, endTokens: [about.end] });
       const said = best!.tokens.filter(about.isText), nearest = nearestTarget(said, pairs.map(({ target }) => target.subarray(about.prompt.length - 1)));
       edits += nearest.edits;
       tokens += nearest.target.length;

@@ -2,6 +2,7 @@ import { adamW, cosine } from '@ashlar/optim';
 import type { Device } from '@ashlar/tensor';
 import { evaluator, readState, restoreState, train, trainStep, type TrainResult, type TrainStep } from '@ashlar/train';
 import { openMetrics } from '@ashlar/train/node';
+import type { Batches } from '@ashlar/text';
 import { configHash } from '../config/resolve.js';
 import { exitCodes, Failure } from '../failure.js';
 import type { Progress } from '../progress/progress.js';
@@ -34,6 +35,7 @@ export function resumeStep(step: TrainStep, run: RunFolder, materials: Materials
 
 export interface SessionOptions {
   readonly materials: Materials;
+  readonly batches: Batches;
   readonly device: Device;
   readonly step: TrainStep;
   readonly run: RunFolder;
@@ -42,8 +44,8 @@ export interface SessionOptions {
 }
 
 /** Trains to the last step, or to where the signal stops it; leaves rows and checkpoints in the run's folder. */
-export async function runSession({ materials, device, step, run, progress, signal }: SessionOptions): Promise<TrainResult> {
-  const { config, learner, batches, evaluation, tokenizer } = materials;
+export async function runSession({ materials, batches, device, step, run, progress, signal }: SessionOptions): Promise<TrainResult> {
+  const { config, learner, evaluation, tokenizer } = materials;
   const { training } = config;
   const evaluate = evaluator({ model: learner, device, batches: evaluation });
   using metrics = openMetrics(run.metrics, { after: step.count });
