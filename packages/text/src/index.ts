@@ -17,6 +17,6 @@ export { evaluationBatches, type EvaluationBatches, type EvaluationBatchesOption
 export { classifiedBatches, classifiedEvaluation, type ClassifiedBatchesOptions, type ClassifiedText } from './classified-batches.js';
 export { pairBatches, pairEvaluation, type PairBatchesOptions, type TokenPair } from './pair-batches.js';
 export { maskedBatches, maskedEvaluation, type MaskingOptions } from './masked-batches.js';
-export { spanBatches, spanEvaluation, type SpanOptions } from './span-batches.js';
+export { spanBatches, spanEvaluation, spanLengths, type SpanOptions } from './span-batches.js';
 export { packedBatches, packedEvaluation, type PackedBatchesOptions } from './packed-batches.js';
 export { philox, randomBelow } from './counter-random.js';

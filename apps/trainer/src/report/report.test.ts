@@ -98,14 +98,14 @@ describe('baselines', () => {
       single -= Math.log(alone(held[i]!)) / (held.length - 1);
       pair -= Math.log(after(held[i - 1]!, held[i]!)) / (held.length - 1);
     }
-    const [tokens, pairs] = countingBaselines(tokenArray(Int32Array.from(train)), tokenArray(Int32Array.from(held)), vocabulary);
+    const [tokens, pairs] = countingBaselines([tokenArray(Int32Array.from(train))], [tokenArray(Int32Array.from(held))], vocabulary);
     expect(tokens!.loss).toBeCloseTo(single, 12);
     expect(pairs!.loss).toBeCloseTo(pair, 12);
   });
 
   test('texts longer than a window are counted whole', () => {
     const long = Int32Array.from({ length: 150_000 }, (_, i) => i % 3);
-    const [, pairs] = countingBaselines(tokenArray(long), tokenArray(long), 3);
+    const [, pairs] = countingBaselines([tokenArray(long)], [tokenArray(long)], 3);
     expect(pairs!.loss).toBeLessThan(1e-4); // each token has one follower
   });
 });

@@ -9,12 +9,14 @@ import { maskedLanguageModelMaterials } from './masked-language-model.js';
 import type { Materials } from './materials.js';
 import { publishedLines } from './published.js';
 import { sequenceToSequenceMaterials } from './sequence-to-sequence.js';
+import { spanCorruptionMaterials } from './span-corruption.js';
 
 const makers: Readonly<Record<TaskName, (config: ResolvedConfig) => Materials | Promise<Materials>>> = {
   languageModel: languageModelMaterials,
   maskedLanguageModel: maskedLanguageModelMaterials,
   classification: classificationMaterials,
   sequenceToSequence: sequenceToSequenceMaterials,
+  spanCorruption: spanCorruptionMaterials,
 };
 
 /**

@@ -50,7 +50,7 @@ async function sampleOf({ config, model, tokenizer }: Materials, device: Device,
   let text = '';
   write(prompt);
   const start = tokenizer.encode(prompt);
-  const drawn = generate({ model, device, context: model.maxLength ?? config.training.context, prompt: start, maxTokens: tokens, temperature, topK, topP, seed, overflow: 'slide' });
+  const drawn = generate({ model, device, context: model.maxLength ?? config.training.context, prompt: start, maxTokens: tokens, temperature, topK, topP, seed, overflow: 'slide', endTokens: tokenizer.end ?? [] });
   for await (const piece of decoded(drawn, tokenizer, start)) {
     text += piece;
     write(piece);

@@ -18,6 +18,7 @@ const configs: Readonly<Record<string, TrainingSizes>> = {
   'a decoder': { model: { modelType: 'decoder', ...stack, vocabulary: 97, attention: { type: 'multiHead', heads: 4 }, positional: 'rotary' }, batch: 4, context: 64 },
   'one with grouped heads, an own head, biases and no clipping': { model: { modelType: 'decoder', ...stack, vocabulary: 200, attention: { type: 'grouped', heads: 4, kvHeads: 2 }, positional: 'learned', norm: 'layerNorm', feedForward: 'mlp', bias: true, tiedHead: false }, batch: 3, context: 48, clip: false },
   'one of linear attention, in two parts, recomputed': { model: { modelType: 'decoder', ...stack, vocabulary: 97, attention: { type: 'gatedLinear', heads: 2 }, positional: 'none' }, batch: 4, context: 64, microBatches: 2, recompute: true },
+  'a decoder of packed documents': { model: { modelType: 'decoder', ...stack, vocabulary: 97, attention: { type: 'multiHead', heads: 4 }, positional: 'learned' }, batch: 4, context: 64, packing: true },
   'an encoder with a language head': { model: language, batch: 4, context: 64 },
   'an encoder with a head of classes': { model: { ...language, head: { type: 'classes', classes: 5, pooling: 'mean' } }, batch: 8, context: 32 },
   'an encoder-decoder': { model: { modelType: 'encoderDecoder', ...stack, vocabulary: 97, attention: { type: 'multiHead', heads: 4 }, crossAttention: { type: 'cross', heads: 4 }, positional: 'rotary' }, batch: 4, context: 32, sourceContext: 64, microBatches: 2 },
@@ -52,7 +53,9 @@ describe.each(Object.entries(configs))('%s', (_, sizes) => {
 
     const step = trainStep({ model: trainable, device, optimizer: adamW({ learningRate: 1e-3 }), microBatches, recompute, ...(clip ? { clip: 1 } : {}) });
     const ids = tensor(Int32Array.from({ length: batch * context }, (__, i) => (i * 7) % 5), { shape: [batch, context] }), ofRows = model instanceof Encoder && model.logits(ids).rank === 2;
-    for (let i = 0; i < 2; i++) await step({ tokens: ids, targets: ofRows ? tensor(new Int32Array(batch)) : ids }).loss.item();
+    const whole = Int32Array.from({ length: batch * context }, (__, i) => (i * 7) % 5), shape = [batch, context] as const;
+    const given = sizes.packing ? { tokens: whole, targets: whole, weights: new Float32Array(whole.length).fill(1), segments: whole.map((__, i) => Math.floor((i % context) / 10)), shape } : { tokens: ids, targets: ofRows ? tensor(new Int32Array(batch)) : ids };
+    for (let i = 0; i < 2; i++) await step(given).loss.item();
     expect(Math.abs(device.counters.peakBytes / planned.memory.total - 1)).toBeLessThan(0.1);
     expect(planned.memory.total).toBe(planned.memory.parameters + planned.memory.optimizer + planned.memory.working + planned.memory.other);
     const { forward, backward, update } = planned.flops;

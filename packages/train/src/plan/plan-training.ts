@@ -1,6 +1,6 @@
 /** What training a model takes, from the plans of its real step; nothing runs and nothing is allocated. */
 import { bytesPerElement, foldKey, gradients, jit, planningDevice, plannedBytes, plannedFlops, randomKey, read, tensor, zeros, type Device, type Plan, type Slot, type Tensor } from '@ashlar/tensor';
-import { Encoder, EncoderDecoder, build, type Decoder, type ModelConfigInput, type OwnParts, type ParameterCounts } from '@ashlar/models';
+import { Decoder, Encoder, EncoderDecoder, build, type ModelConfigInput, type OwnParts, type ParameterCounts } from '@ashlar/models';
 import { training } from '@ashlar/nn';
 import { adamW, type Optimizer } from '@ashlar/optim';
 import { trainStep, type TrainableModel } from '../train-step.js';
@@ -16,6 +16,8 @@ export interface TrainingSizes {
   readonly context: number;
   /** S, tokens of the source of an encoder-decoder; default T. */
   readonly sourceContext?: number;
+  /** Of a decoder: whether documents share rows (`packedBatches`). Default false. */
+  readonly packing?: boolean;
   readonly microBatches?: number;
   readonly recompute?: boolean;
   /** Whether gradients are clipped by their global norm; default true. */
@@ -62,14 +64,18 @@ interface Planned {
 }
 
 /** A model of its own for each training, without memory. */
-function plannedModel({ model: config, parts, batch, context, sourceContext = context }: TrainingSizes): Planned {
+function plannedModel({ model: config, parts, batch, context, sourceContext = context, packing = false }: TrainingSizes): Planned {
   const model = build(config, { seed: 'none', ...(parts ? { parts } : {}) }) as Planned['model'], ids = (...shape: number[]): Tensor => zeros(shape, 'i32');
   const ofRows = config.modelType === 'encoder' && config.head?.type === 'classes';
   const example = (rows: number): ReturnType<Planned['example']> => ({ tokens: ids(rows, context), targets: ofRows ? ids(rows) : ids(rows, context) });
+  const namedParameters = () => model.namedParameters();
+  if (packing && !(model instanceof Decoder)) throw new RangeError(`planTraining: packing is for decoders, got ${config.modelType}`);
+  // What counts, and whose a token is, are of the shape of the tokens.
+  if (packing && model instanceof Decoder) return { model, step: { loss: (tokens, targets) => model.loss(tokens, targets, tokens.cast('f32'), { segments: tokens, positions: 'restart' }), namedParameters }, tokens: batch * context, example };
   if (!(model instanceof EncoderDecoder)) return { model, step: model, tokens: batch * context, example };
   // Only the shape of the source matters; made of the batch's tokens, it is another one for each of its parts.
   const loss = (tokens: Tensor, targets: Tensor): Tensor => model.loss(tokens.slice(undefined, [0, 1]).broadcastTo([tokens.shape[0]!, sourceContext]), tokens, targets);
-  return { model, step: { loss, namedParameters: () => model.namedParameters() }, tokens: batch * (context + sourceContext), example };
+  return { model, step: { loss, namedParameters }, tokens: batch * (context + sourceContext), example };
 }
 
 /** The plan of the step that `trainStep` would run, alone. */
