@@ -74,6 +74,12 @@ describe('heads', () => {
     const model = biased(withHead({ type: 'tokenClasses', classes: 4 })), logits = rowsOf(await values(model.logits(tokens)), 4), [out, last] = await Promise.all(['head.output.weight', 'head.output.bias'].map((name) => host(model, name)));
     rowsOf(await values(model.states(tokens)), 8).forEach((state, r) => dense(state, out!, last!).forEach((value, k) => expect(logits[r]![k]).toBeCloseTo(value, 4)));
   });
+  test('dropout of tokens leaves them out whole, in training alone', async () => {
+    const model = withHead({ type: 'classes', classes: 3 }, { dropout: { token: 0.999999 }, positional: 'none' }), key = tensor(Uint32Array.of(3, 4)), targets = tensor(Int32Array.of(2, 0)), others = tokens.add(1);
+    const lossOf = (given: Tensor): Tensor => model.loss(given, targets);
+    expect(await lossOf(tokens).item(reference())).not.toBe(await lossOf(others).item(reference()));
+    expect(await training({ key }, () => lossOf(tokens)).item(reference())).toBe(await training({ key }, () => lossOf(others)).item(reference()));
+  });
   test('dropout before the last projection acts in training alone', async () => {
     const model = withHead({ type: 'classes', classes: 3, dropout: 0.5 }), plain = withHead({ type: 'classes', classes: 3 }), key = tensor(Uint32Array.of(3, 4)), targets = tensor(Int32Array.of(2, 0));
     expect(await model.loss(tokens, targets).item(reference())).toBe(await plain.loss(tokens, targets).item(reference()));

@@ -13,6 +13,8 @@ export interface Initialisation {
 
 /** Rates of dropout. One number stands for embedding, attention and residual. */
 export interface DropoutRates {
+  /** Whole tokens, on the sum of token and positional embeddings: word dropout. Default 0. Iyyer et al. 2015, Deep Unordered Composition Rivals Syntactic Methods. */
+  readonly token?: number | undefined;
   /** On the sum of token and positional embeddings. */
   readonly embedding?: number | undefined;
   /** On attention weights; they are then stored, T × T a head, in training. */
@@ -23,12 +25,12 @@ export interface DropoutRates {
   readonly depth?: number | undefined;
 }
 
-export interface EveryRate { readonly embedding: number; readonly attention: number; readonly residual: number; readonly depth: number }
+export interface EveryRate { readonly token: number; readonly embedding: number; readonly attention: number; readonly residual: number; readonly depth: number }
 
 /** Every rate. @throws {RangeError} naming one that cannot be. */
 export function dropoutRates(owner: string, given: number | DropoutRates): EveryRate {
-  const { embedding = 0, attention = 0, residual = 0, depth = 0 } = typeof given === 'number' ? { embedding: given, attention: given, residual: given } as DropoutRates : given;
-  const rates = { embedding, attention, residual, depth };
+  const { token = 0, embedding = 0, attention = 0, residual = 0, depth = 0 } = typeof given === 'number' ? { embedding: given, attention: given, residual: given } as DropoutRates : given;
+  const rates = { token, embedding, attention, residual, depth };
   for (const [name, rate] of Object.entries(rates)) checkRate(`${owner}: dropout.${name}`, rate);
   return rates;
 }

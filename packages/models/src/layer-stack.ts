@@ -5,7 +5,7 @@ import {
 } from '@ashlar/nn';
 import { preNorm } from '@ashlar/norm';
 import { checkCombination, type Topology } from './combinations.js';
-import { dropoutRates, initializersOf, type DropoutRates, type Initialisation } from './initialisation.js';
+import { dropoutRates, initializersOf, type DropoutRates, type EveryRate, type Initialisation } from './initialisation.js';
 import { Layer, type LayerCaches, type LayerInput } from './layer.js';
 import { checkSequenceInput, positionsOf, type SequenceInput } from './sequence-input.js';
 
@@ -75,7 +75,7 @@ export abstract class LayerStack extends Module {
   /** Of tables and heads. */
   protected readonly weightInitializer: Initializer;
   readonly #embeddingScale: number;
-  readonly #embeddingDropout: number;
+  readonly #dropout: Pick<EveryRate, 'token' | 'embedding'>;
 
   protected constructor(options: StackOptions, { owner, kind, rows, tokens, crossAttention, contextWidth }: StackPlace) {
     super();
@@ -110,7 +110,7 @@ export abstract class LayerStack extends Module {
     this.owner = owner;
     this.weightInitializer = weight;
     this.#embeddingScale = embeddingScale;
-    this.#embeddingDropout = rates.embedding;
+    this.#dropout = rates;
   }
 
   /**
@@ -123,7 +123,7 @@ export abstract class LayerStack extends Module {
     checkSequenceInput(owner, tokens, input);
     const T = tokens.shape[1]!, positions = positionsOf(owner, input);
     if (this.maxLength !== undefined && T > this.maxLength) throw new RangeError(`${owner}: a sequence may have up to ${this.maxLength} tokens (maxLength), got ${T}`);
-    let x = dropout(this.#embedded(tokens, positions, input.tokenTypes), this.#embeddingDropout);
+    let x = dropout(dropout(this.#embedded(tokens, positions, input.tokenTypes), this.#dropout.token, [...tokens.shape, 1]), this.#dropout.embedding);
     const losses: Tensor[] = [], given: LayerInput = { positions, segments, keyPadding: padding, prefix, ...context };
     for (const [index, layer] of this.layers.entries()) {
       const [stream, ...added] = recomputed((inner: Tensor) => layer.forward(inner, given, cacheOf?.(index)))(x);

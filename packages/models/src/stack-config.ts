@@ -22,8 +22,8 @@ export const stackShape = ({ attention, positional, norm, residual, feedForward 
   residual: residual.describe('Default preNorm.'),
   feedForward,
   bias: z.boolean().describe('Whether linear layers and norms have a bias; parts may say otherwise. Default false.'),
-  dropout: z.union([rate(), closedObject({ embedding: rate().optional(), attention: rate().optional(), residual: rate().optional(), depth: rate().optional() })])
-    .describe('Rates of dropout in training: one for all, or each. Default 0.'),
+  dropout: z.union([rate(), closedObject({ token: rate().optional(), embedding: rate().optional(), attention: rate().optional(), residual: rate().optional(), depth: rate().optional() })])
+    .describe('Rates of dropout in training: one for embedding, attention and residual, or each; token is that of whole tokens, depth of whole sublayers. Default 0.'),
   initialisation: closedObject({
     std: z.number().min(0).optional().describe('Standard deviation of weights and tables; default 0.02.'),
     scaledResidual: z.boolean().optional().describe('Whether weights that end a sublayer begin with std / √(number of sublayers); default true.'),

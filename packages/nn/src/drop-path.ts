@@ -1,6 +1,5 @@
-import { randomBits, where, type Tensor } from '@ashlar/tensor';
-import { checkRate } from './dropout.js';
-import { nextKey } from './training-scope.js';
+import type { Tensor } from '@ashlar/tensor';
+import { checkRate, dropout } from './dropout.js';
 
 /**
  * Stochastic depth: inside a `training` scope each row of the batch is 0 as a whole with probability `rate`, else
@@ -9,9 +8,5 @@ import { nextKey } from './training-scope.js';
  */
 export function dropPath(x: Tensor, rate: number): Tensor {
   checkRate('dropPath', rate);
-  if (rate === 0) return x;
-  const key = nextKey();
-  if (!key) return x;
-  const rows = x.shape.map((size, axis) => (axis === 0 ? size : 1));
-  return where(randomBits(key, rows).ge(Math.floor(rate * 2 ** 32)), x.mul(1 / (1 - rate)), 0);
+  return dropout(x, rate, x.shape.map((size, axis) => (axis === 0 ? size : 1)));
 }

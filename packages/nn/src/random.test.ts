@@ -24,6 +24,12 @@ describe.each<[string, () => Device | Promise<Device>]>([['reference', reference
   });
 });
 
+test('elements along an axis of 1 are dropped together', async () => {
+  const data = [...await training({ key: key(1, 2) }, () => dropout(ones([40, 50, 3]), 0.25, [40, 50, 1])).data(reference())], tokens = Array.from({ length: 2000 }, (_, i) => data.slice(3 * i, 3 * i + 3));
+  for (const token of tokens) expect(token).toEqual(Array(3).fill(token[0] === 0 ? 0 : Math.fround(4 / 3)));
+  expect(Math.abs(tokens.filter(([first]) => first === 0).length / 2000 - 0.25)).toBeLessThan(0.045); // 4.6 standard deviations
+});
+
 test('outside a training scope, and at rate 0, dropout is the identity', () => {
   const x = ones([3]);
   expect(dropout(x, 0.5)).toBe(x);
