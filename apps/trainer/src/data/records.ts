@@ -55,8 +55,19 @@ export function fieldsOf<Name extends string>({ name, rows }: Records, names: re
 /** Divides examples by group: of the groups, in the order of their SHA-256, the first so many are held out; a fraction of 1: all are on both sides. @throws {Failure} with exit code 3 where a side would be empty. */
 export function dividedByGroup<Example extends { readonly group: string }>(name: string, examples: readonly Example[], fraction: number): { train: Example[]; validation: Example[] } {
   if (fraction === 1) return { train: [...examples], validation: [...examples] };
-  const hashed = [...new Set(examples.map(({ group }) => group))].map((group) => ({ group, hash: createHash('sha256').update(group).digest('hex') })).sort((a, b) => (a.hash < b.hash ? -1 : 1));
-  const held = new Set(hashed.slice(0, Math.max(1, Math.round(fraction * hashed.length))).map(({ group }) => group));
-  if (held.size >= hashed.length) throw new Failure(exitCodes.data, `${name}: ${hashed.length} groups of examples are too few to hold ${fraction} of them out; use more data`);
+  const groups = groupsOf(examples), held = new Set(groups.slice(0, Math.max(1, Math.round(fraction * groups.length))));
+  if (held.size >= groups.length) throw new Failure(exitCodes.data, `${name}: ${groups.length} groups of examples are too few to hold ${fraction} of them out; use more data`);
   return { train: examples.filter(({ group }) => !held.has(group)), validation: examples.filter(({ group }) => held.has(group)) };
 }
+
+/** The examples of the first so many groups, in the order of their SHA-256. @throws {Failure} with exit code 2 where there are fewer groups. */
+export function examplesOfGroups<Example extends { readonly group: string }>(examples: readonly Example[], count: number): Example[] {
+  const groups = groupsOf(examples), taken = new Set(groups.slice(0, count));
+  if (count > groups.length) throw new Failure(exitCodes.usage, `data.labelled must be at most ${groups.length}, the number of groups that are trained on, got ${count}`);
+  return examples.filter(({ group }) => taken.has(group));
+}
+
+const groupsOf = (examples: readonly { readonly group: string }[]): string[] => {
+  const hashed = [...new Set(examples.map(({ group }) => group))].map((group) => ({ group, hash: createHash('sha256').update(group).digest('hex') }));
+  return hashed.sort((a, b) => (a.hash < b.hash ? -1 : 1)).map(({ group }) => group);
+};
