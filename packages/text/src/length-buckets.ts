@@ -82,9 +82,9 @@ export function shuffledRows({ lengths, longest, batch, seed }: BucketOptions & 
   };
 }
 
-/** Every example once, shorter ones first; the last batch of each length may have fewer rows. */
+/** Every example once, shorter ones first, none padded beyond the longest that there is; the last batch of each length may have fewer rows. */
 export function rowsInOrder({ lengths, longest, batch }: BucketOptions): readonly BucketRows[] {
   assertCount('batch', batch, 1);
   assertCount('context', longest, 1);
-  return bucketsOf(lengths, longest, batch).flatMap(({ length, examples }) => Array.from({ length: Math.ceil(examples.length / batch) }, (_, i) => ({ length, examples: examples.slice(i * batch, (i + 1) * batch) })));
+  return bucketsOf(lengths, Math.min(longest, lengths.reduce((most, length) => Math.max(most, length), 1)), batch).flatMap(({ length, examples }) => Array.from({ length: Math.ceil(examples.length / batch) }, (_, i) => ({ length, examples: examples.slice(i * batch, (i + 1) * batch) })));
 }

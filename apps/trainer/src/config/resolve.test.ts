@@ -82,7 +82,7 @@ describe('what is wrong is said with the path, what was given and what is allowe
     [['training.stepz=3'], 'c.json: training.stepz: unknown key. Did you mean "steps"? Allowed: steps, batch, context'],
     [['trainig.steps=3'], 'c.json: trainig: unknown key. Did you mean "training"?'],
     [['model.attention.hedds=3'], 'c.json: model.attention.hedds: unknown key. Did you mean "heads"?'],
-    [['data.zzzzzzzzz=3'], 'c.json: data.zzzzzzzzz: unknown key. Allowed: source, fields, tokenizer, targetTokenizer, labels, sha256, validation'],
+    [['data.zzzzzzzzz=3'], 'c.json: data.zzzzzzzzz: unknown key. Allowed: source, fields, packing, sampleBy, tokenizer'],
     [['training.steps=0'], 'c.json: training.steps: must be at least 1, got 0'],
     [['training.steps=2.5'], 'c.json: training.steps: must be a whole number, got 2.5'],
     [['training.steps=many'], 'c.json: training.steps: must be a number, got "many"'],
