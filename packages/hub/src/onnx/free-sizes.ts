@@ -13,7 +13,7 @@ export class FreeSizesError extends OnnxError {}
 export type DerivedSize = (to: GraphBuilder, sizeOf: (input: string, axis: number) => string) => string;
 
 /** Sizes at which a function is looked at: small and large, and in no simple relation to each other. */
-const looks = [[2, 3, 5, 11, 13, 17], [3, 7, 19, 41, 71, 4099], [29, 2, 23, 6, 2053, 53], [47, 8, 4, 1031, 14, 9], [12, 37, 61, 15, 10, 509]] as const;
+const looks = [[2, 3, 5, 11, 13, 17], [7, 2, 19, 41, 71, 4099], [29, 3, 23, 6, 2053, 53], [47, 8, 4, 1031, 14, 9], [12, 37, 61, 15, 10, 509]] as const;
 const orders = [[0, 1, 2, 3, 4, 5], [2, 0, 5, 1, 4, 3], [4, 2, 0, 5, 1, 3], [1, 5, 3, 0, 2, 4], [3, 1, 4, 5, 0, 2]] as const;
 
 /**

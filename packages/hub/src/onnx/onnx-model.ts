@@ -93,6 +93,13 @@ async function readVariables(roots: readonly Node[], states: ReadonlyMap<Variabl
   }
 }
 
+/** What a node reads: where its operator broadcasts by itself, operands as they were before they were repeated. */
+function operandsOf({ op, inputs, shape }: Node): readonly Node[] {
+  if (op.kind !== 'binary' && op.kind !== 'select') return inputs;
+  const small = inputs.map((input) => (input.op.kind === 'expand' ? input.inputs[0]! : input));
+  return shape.every((size, axis) => small.some((operand) => operand.shape[axis] === size)) ? small : inputs;
+}
+
 class Emitter {
   readonly #names = new Map<Node, string>();
   readonly #inputs = new Map<number, string>();
@@ -113,7 +120,7 @@ class Emitter {
   #emit(node: Node, second: ReadonlySet<Node>): string {
     const { op, inputs } = node;
     if (op.kind === 'leaf') return this.#leaf(op.source, node);
-    if (op.kind !== 'result') return emitPrimitive(this.to, node, inputs.map((input) => this.#names.get(input)!));
+    if (op.kind !== 'result') return emitPrimitive(this.to, node, operandsOf(node).map((input) => this.#names.get(input)!));
     const parent = inputs[0]!;
     if (parent.op.kind !== 'fused') throw new Error(`internal: a result of ${parent.op.kind} after lowering`);
     // Operators give the first result alone.
