@@ -3,7 +3,7 @@
  * One thread owns a key head of a batch entry with all its query heads, so that every sum has one order.
  */
 import type { DType, View } from '@ashlar/tensor';
-import { accessLane, add, call, fillBytes, forRange, get, int, load, minimum, mul, multiplyAdd, named, op, repeat, scaled, set, splat, store, sub, when, whileBelow } from './code.js';
+import { add, call, fillBytes, forRange, get, int, load, minimum, mul, multiplyAdd, named, op, repeat, scaled, set, splat, store, sub, when, whileBelow } from './code.js';
 import type { Code, Local, Segment } from './encoder.js';
 import { attentionMods, attentionShape, block, clamp, eachBlock, greater, keyPlaces, keysUpTo, localOf, maskOf, meets, modSlots, queryPlaces, scoreRow, scores, servesAttention, strip, stripHeight, trimColumns, viewAddress, viewBytes } from './attention-rows.js';
 import type { AttentionMods } from './attention-rows.js';

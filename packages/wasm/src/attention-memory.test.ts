@@ -11,6 +11,7 @@ const kinds: Record<string, (T: number) => { readonly options: (tables: readonly
   plain: () => ({ tables: [], options: () => ({}) }),
   'under a window': () => ({ tables: [], options: () => ({ mask: ({ q, k }) => k.le(q).and(q.sub(k).lt(16)) }) }),
   'under a mask of every third key': () => ({ tables: [], options: () => ({ mask: ({ q, k }) => q.sub(k).mod(3).eq(0) }) }),
+  'under a union of near keys and every eighth': () => ({ tables: [], options: () => ({ mask: ({ q, k }) => k.le(q).and(q.sub(k).lt(16).or(q.sub(k).mod(8).eq(0))) }) }),
   alibi: () => ({ tables: [values([H], 5)], options: ([slopes]) => ({ causal: true, score: ({ score, h, q, k }) => score.sub(slopes!.at(h).mul(q.sub(k).abs().cast('f32'))) }) }),
   'a T5 bias': () => ({ tables: [values([R * H], 5)], options: ([table]) => ({ causal: true, score: ({ score, h, q, k }) => score.add(table!.at(q.sub(k).maximum(0).minimum(R - 1).mul(H).add(h))) }) }),
   'relative keys': (T) => ({ tables: [values([H * T * R], 5)], options: ([products]) => ({ causal: true, score: ({ score, h, q, k }) => score.add(products!.at(h.mul(T).add(q).mul(R).add(q.sub(k).maximum(0).minimum(R - 1)))) }) }),

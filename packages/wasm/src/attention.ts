@@ -204,7 +204,7 @@ function emitAttention(context: EmitContext, parts: readonly AttentionMods[], pa
       const { origin, stop } = columnsEnd(start, low, columnPanels), place = (base: Code): Code => add(base, mul(get(row), int(4)));
       const columns = sub(stop, add(origin, low));
       return call(softmaxRowsFunction(module, few ? T : 4), add(add(scoreArea, mul(get(row), int(scoreRow))), scaled(low, 4)), int(scoreRow), op('i32.and', add(mul(columns, int(4)), int(12)), int(-16)),
-        place(maxima), place(fresh), place(sums), add(sumRows, mul(get(row), int(4 * wide))), int(4 * wide), start);
+        place(maxima), place(fresh), place(sums), add(sumRows, mul(get(row), int(4 * wide))), int(4 * wide), part === 0 ? start : int(1));
     }
 
     /** Divides by the sums and writes the rows. */
