@@ -48,9 +48,10 @@ export function exportOnnx(model: Decoder | Encoder | EncoderDecoder, options: E
  * [B, G, P + T, D], to be given next. P is 0 at first. Mixers that keep a state have `past_key_values.N.state` and the
  * like, zeros at first; they take `length: 1`, a token a call.
  *
- * The decoder of an encoder-decoder also takes `encoder_hidden_states` [B, S, C] and `encoder_attention_mask` [B, S]; its
- * names are `past_key_values.N.decoder.key` and, of the source, `past_key_values.N.encoder.key`, of no tokens in the first
- * call and after it those of the first `present.N.encoder.key`. Its encoder is `exportOnnx(model.encoder)`.
+ * The decoder of an encoder-decoder takes `input_ids`, `encoder_hidden_states` [B, S, C] and, with padding,
+ * `encoder_attention_mask` [B, S]; its names are `past_key_values.N.decoder.key` and, of the source,
+ * `past_key_values.N.encoder.key`, of no tokens in the first call and after it those of the first
+ * `present.N.encoder.key`. Its encoder is `exportOnnx(model.encoder)`.
  * @throws {OnnxError} where the graph cannot be of free sizes, or the options do not fit. @throws {CombinationError} where the
  *   attention keeps no cache.
  */
@@ -120,11 +121,13 @@ function remembering(model: Decoder | EncoderDecoder, options: ExportOnnxOptions
   const isPair = model instanceof EncoderDecoder, decoder = isPair ? model.decoder : model;
   if (options.sourceLength !== undefined) throw new OnnxError('onnx: the source of a decoder with a cache is free; leave out sourceLength');
   const batch = sizeOf('batch', options.batch), length = sizeOf('length', options.length, decoder.maxLength), ids = { shape: [batch, length], dtype: 'i32' } as const;
-  const padding = paddingOf(options, decoder.takesPadding), source = `${kept} + ${fresh}`;
+  // Rows of a target begin at the same place: their masks and positions are not asked for.
+  const padding = !isPair && paddingOf(options, decoder.takesPadding), source = `${kept} + ${fresh}`, sourcePadding = isPair && paddingOf(options, model.encoder.takesPadding);
   return {
     inputs: {
-      input_ids: ids, ...(padding ? { attention_mask: { shape: [batch, `${names.past} + ${length}`], dtype: 'i32' } } : {}), position_ids: ids,
-      ...(isPair ? { encoder_hidden_states: { shape: [batch, source, model.encoder.width], dtype: 'f32' }, encoder_attention_mask: { shape: [batch, source], dtype: 'i32' } } : {}),
+      input_ids: ids, ...(padding ? { attention_mask: { shape: [batch, `${names.past} + ${length}`], dtype: 'i32' } } : {}),
+      ...(isPair ? { encoder_hidden_states: { shape: [batch, source, model.encoder.width], dtype: 'f32' } } : { position_ids: ids }),
+      ...(sourcePadding ? { encoder_attention_mask: { shape: [batch, source], dtype: 'i32' } } : {}),
     },
     sizes: [names.past], limits: { [names.length]: decoder.maxLength },
     derived: {
@@ -134,9 +137,9 @@ function remembering(model: Decoder | EncoderDecoder, options: ExportOnnxOptions
     compute: (given, trace) => {
       const tokens = given['input_ids']!, T = tokens.shape[1]!, past = trace.sizes[names.past]!, mask = padding ? masked(given['attention_mask']!) : undefined;
       const states = new PastStates(trace, { past, freeLength: typeof length === 'string', isPair, mask, maxLength: decoder.maxLength, keptSource: trace.sizes[kept] });
-      const input = { positions: given['position_ids'], ...(mask ? { padding: mask.slice(undefined, [past, past + T]) } : {}) };
-      const about = isPair ? { encoded: given['encoder_hidden_states']!.slice(undefined, [0, trace.sizes[fresh]!]), sourcePadding: masked(given['encoder_attention_mask']!) } : {};
-      const logits = isPair ? model.cachedLogits(tokens, states, scalar(past, 'i32'), { ...input, ...about }) : model.cachedLogits(tokens, states, scalar(past, 'i32'), input);
+      const start = scalar(past, 'i32'), logits = isPair
+        ? model.cachedLogits(tokens, states, start, { encoded: given['encoder_hidden_states']!.slice(undefined, [0, trace.sizes[fresh]!]), ...(sourcePadding ? { sourcePadding: masked(given['encoder_attention_mask']!) } : {}) })
+        : model.cachedLogits(tokens, states, start, { positions: given['position_ids'], ...(mask ? { padding: mask.slice(undefined, [past, past + T]) } : {}) });
       return { logits, ...states.present };
     },
   };
