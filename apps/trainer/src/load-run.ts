@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readSafetensorsFile } from '@ashlar/hub/node';
-import { Decoder, EncoderDecoder, type Encoder } from '@ashlar/models';
+import { Decoder, Encoder, EncoderDecoder } from '@ashlar/models';
 import type { Tokenizer } from '@ashlar/text';
 import type { StoredTensor } from '@ashlar/train';
 import { resolveRunConfig, type RunConfig } from './config/run-config.js';
@@ -40,8 +40,15 @@ export function loadRun(path: string): LoadedRun {
 
 /** A run of a language model. @throws what `loadRun` throws, and a Failure with exit code 2 where it is another. */
 export function loadLanguageModel(path: string): LoadedRun & { readonly model: Decoder } {
+  const loaded = loadWriter(path), { model } = loaded;
+  if (!(model instanceof Decoder)) throw new Failure(exitCodes.usage, `--run ${path}: its model writes from a source; a language model is needed here`);
+  return { ...loaded, model };
+}
+
+/** A run of a model that writes. @throws what `loadRun` throws, and a Failure with exit code 2 where it does not. */
+export function loadWriter(path: string): LoadedRun & { readonly model: Decoder | EncoderDecoder } {
   const loaded = loadRun(path), { model } = loaded;
-  if (!(model instanceof Decoder)) throw new Failure(exitCodes.usage, `--run ${path}: its model ${loaded.config.task === undefined ? 'gives states alone' : `is for ${loaded.config.task}`}, and goes on with no text`);
+  if (model instanceof Encoder) throw new Failure(exitCodes.usage, `--run ${path}: its model ${loaded.config.task === undefined ? 'gives states alone' : `is for ${loaded.config.task}`}, and writes no text`);
   return { ...loaded, model };
 }
 

@@ -17,10 +17,10 @@ const wholeNumber = (least: number) => (text: string): number => {
 };
 const numberIn = (allowed: string, test: (value: number) => boolean) => (text: string): number => {
   const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value) || !test(value)) throw new InvalidArgumentError(`It must be a number ${allowed}.`);
+  if (text.trim() === '' || !Number.isFinite(value) || !test(value)) throw new InvalidArgumentError(`It must be a number${allowed}.`);
   return value;
 };
-const share = numberIn('above 0 and at most 1', (value) => value > 0 && value <= 1);
+const share = numberIn(' above 0 and at most 1', (value) => value > 0 && value <= 1);
 const memorySize = (text: string): number => {
   const size = parseBytes(text);
   if (size === undefined) throw new InvalidArgumentError('It must be a size such as 8GB or 512MiB.');
@@ -41,7 +41,7 @@ export function createProgram(streams: Streams, done: (exitCode: number) => void
 
   program.command('train').description('train a model as a config describes it')
     .option('--config <file>', 'JSON or YAML; its schema is apps/trainer/schema/config.schema.json')
-    .option('--data <text>', 'a text file, a folder of .txt files, or npm:NAME for the text of an installed package; goes before data.source')
+    .option('--data <text>', 'a text file, JSON lines (.jsonl), a table (.parquet), a folder of one of them, or npm:NAME for the text of an installed package; goes before data.source')
     .option('--set <key=value>', 'set a key of the config, such as training.steps=100; may be repeated', collect, [])
     .addOption(device())
     .option('--seed <n>', 'goes before training.seed', wholeNumber(0))
@@ -77,20 +77,24 @@ export function createProgram(streams: Streams, done: (exitCode: number) => void
 
   program.command('generate').description('write text with a trained model')
     .requiredOption('--run <dir>', 'the folder of a run')
-    .option('--prompt <text>', 'what to go on from')
+    .option('--prompt <text>', 'what to go on from; of an encoder-decoder: the source')
     .option('--chat', 'talk, line by line; /new begins anew, /exit ends', false)
     .option('--system <text>', 'with --chat: what the model is told before all')
-    .option('--tokens <n>', 'how many tokens to write', wholeNumber(1), 500)
-    .option('--temperature <t>', '0 takes the most likely token', numberIn('from 0', (value) => value >= 0), 0.8)
+    .option('--tokens <n>', 'how many tokens to write at most; default: 500, or as many as fit', wholeNumber(1))
+    .option('--temperature <t>', '0 takes the most likely token; default: 0.8, of an encoder-decoder 0', numberIn(' from 0', (value) => value >= 0))
     .option('--top-k <k>', 'draw from the K most likely tokens alone', wholeNumber(1))
     .option('--top-p <p>', 'draw from the fewest tokens that make up this share of the probability', share)
     .option('--min-p <p>', 'draw from the tokens at least so many times as likely as the most likely one', share)
     .option('--typical <p>', 'draw from the tokens of most usual surprise that make up this share of the probability', share)
-    .option('--repetition-penalty <r>', 'how much less likely a token becomes that the text holds already', numberIn('from 1', (value) => value >= 1))
+    .option('--repetition-penalty <r>', 'how much less likely a token becomes that the text holds already', numberIn(' from 1', (value) => value >= 1))
     .option('--stop <text>', 'end before this text; may be repeated', collect, [])
     .option('--regex <pattern>', 'write a text that this regular expression matches from end to end')
     .option('--json-schema <file>', 'write JSON that this schema describes')
-    .option('--seed <n>', 'the same seed writes the same text on the same device', wholeNumber(0), 1)
+    .option('--seed <n>', 'the same seed writes the same text on the same device; default: 1', wholeNumber(0))
+    .option('--beams <n>', 'follow the N likeliest texts and write the best of them', wholeNumber(1))
+    .option('--length-penalty <a>', 'with --beams: a text of n tokens scores log p / n^A; default: 1', numberIn('', () => true))
+    .option('--draft <dir>', 'the run of a smaller model with the same tokenizer, which guesses tokens that the model then reads at once')
+    .option('--guesses <n>', 'with --draft: how many tokens it guesses at a time; default: 4', wholeNumber(1))
     .addOption(device())
     .action(async (options) => done(await (await import('./commands/generate.js')).generateCommand(options, streams)));
 

@@ -14,9 +14,9 @@ describe('pairs', () => {
     const batch = pairEvaluation(options).batchAt(0);
     expect(rows(batch.source!, 3)).toEqual([[1, 2, 0], [3, 0, 0]]);
     expect(rows(batch.sourcePadding!, 3)).toEqual([[0, 0, 1], [0, 1, 1]]);
-    expect(rows(batch.tokens, 4)).toEqual([[20, 7, 21, 21], [20, 8, 9, 21]]);
-    expect(rows(batch.targets, 4)).toEqual([[7, 21, -1, -1], [8, 9, 21, -1]]);
-    expect(rows(batch.weights, 4)).toEqual([[1, 1, 0, 0], [1, 1, 1, 0]]);
+    expect(rows(batch.tokens, 3)).toEqual([[20, 7, 21], [20, 8, 9]]);
+    expect(rows(batch.targets, 3)).toEqual([[7, 21, -1], [8, 9, 21]]);
+    expect(rows(batch.weights, 3)).toEqual([[1, 1, 0], [1, 1, 1]]);
     expect(pairEvaluation(options).predictions).toBe(5);
   });
 

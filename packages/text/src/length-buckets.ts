@@ -86,5 +86,7 @@ export function shuffledRows({ lengths, longest, batch, seed }: BucketOptions & 
 export function rowsInOrder({ lengths, longest, batch }: BucketOptions): readonly BucketRows[] {
   assertCount('batch', batch, 1);
   assertCount('context', longest, 1);
-  return bucketsOf(lengths, Math.min(longest, lengths.reduce((most, length) => Math.max(most, length), 1)), batch).flatMap(({ length, examples }) => Array.from({ length: Math.ceil(examples.length / batch) }, (_, i) => ({ length, examples: examples.slice(i * batch, (i + 1) * batch) })));
+  let longestThere = 1;
+  for (const length of lengths) longestThere = Math.max(longestThere, length);
+  return bucketsOf(lengths, Math.min(longest, longestThere), batch).flatMap(({ length, examples }) => Array.from({ length: Math.ceil(examples.length / batch) }, (_, i) => ({ length, examples: examples.slice(i * batch, (i + 1) * batch) })));
 }
