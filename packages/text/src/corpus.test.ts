@@ -265,6 +265,14 @@ describe('openCorpus', () => {
     expect((await learnBytePairs(path, { vocabularySize: 300 })).toJSON()).toEqual(trainBytePairs([long], { vocabularySize: 300 }).toJSON());
   });
 
+  test('a tokenizer that can be cut nowhere is given each document whole, with the blank line after it', async () => {
+    const tokenizer = scoredPiecesTokenizer({ pieces: ['<unk>', '<s>', '</s>', ...Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`), ' ', 'a', 'a '], scores: Array(262).fill(0), begin: 1, end: 2 });
+    put('whole/1.txt', 'a a b\n');
+    put('whole/2.txt', 'b a ');
+    using corpus = await openCorpus(join(folder, 'whole'), { tokenizer, cache: join(folder, 'cache-9') });
+    expect(allTokens(corpus)).toEqual([...tokenizer.encode('a a b\n\n'), ...tokenizer.encode('b a ')]);
+  });
+
   test('a given tokenizer that lacks a character names its place, and leaves no file', async () => {
     const cache = join(folder, 'cache-3');
     const contents = `${'a'.repeat(3_000_000)}b`;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { byteTokenizer, characterTokenizer, tokenizerFromJSON, UnknownCharacterError } from './index.js';
+import { byteTokenizer, characterTokenizer, endedTokenizer, huggingFaceForm, huggingFaceTokenizer, symbolTokenizer, tokenizerFromJSON, trainBytePairs, UnknownCharacterError } from './index.js';
 
 const unicode = fc.string({ unit: 'binary', minLength: 1 });
 
@@ -38,6 +38,24 @@ describe('characterTokenizer', () => {
     expect(() => characterTokenizer('ab').decode([0, 2])).toThrow('character tokenizer: token numbers run from 0 to 1, got 2');
     expect(() => characterTokenizer('ab').idToToken(-1)).toThrow(RangeError);
     expect(() => characterTokenizer('ab').decode([0.5])).toThrow(RangeError);
+  });
+});
+
+describe('endedTokenizer', () => {
+  test.each([['characters', characterTokenizer('ab c')], ['bytes', byteTokenizer()], ['symbols', symbolTokenizer(['a', 'b'])]] as const)('%s: one token more, without text, also in the form of Hugging Face', (_, tokenizer) => {
+    const ended = endedTokenizer(tokenizer), end = tokenizer.vocabularySize, text = 'a b', { tokenizer: form, config } = huggingFaceForm(ended), read = huggingFaceTokenizer({ tokenizer: form, config });
+    expect([ended.vocabularySize, ended.end, ended.idToToken(end), ended.decode([...ended.encode(text), end])]).toEqual([end + 1, [end], '', text]);
+    expect(() => ended.idToToken(end + 1)).toThrow(RangeError);
+    expect(endedTokenizer(ended)).toBe(ended);
+    expect([read.vocabularySize, [...read.encode(text)], [...read.encode('a<|endoftext|>')].at(-1)]).toEqual([end + 1, [...tokenizer.encode(text)], end]);
+    expect(config).toMatchObject({ eos_token: '<|endoftext|>' });
+    expect(tokenizerFromJSON(JSON.parse(JSON.stringify(ended.toJSON()))).toJSON()).toEqual(ended.toJSON());
+  });
+
+  test('a tokenizer that has an end is left as it is', () => {
+    const tokenizer = trainBytePairs(['aa aa'], { vocabularySize: 260 });
+    expect(endedTokenizer(tokenizer)).toBe(tokenizer);
+    expect(() => tokenizerFromJSON({ type: 'ended' })).toThrow('expected an object with a "type"');
   });
 });
 
