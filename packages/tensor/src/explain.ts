@@ -18,7 +18,7 @@ function shapeOf(kernel: Kernel): string {
     case 'loop': return kernel.reductions.length > 0 ? `${kernel.space.slice(0, kernel.outer).join('×') || '1'} rows of ${kernel.space.slice(kernel.outer).join('×')}` : kernel.space.join('×') || '1';
     case 'dot': return `${kernel.batch.length > 0 ? `${kernel.batch.join('×')} × ` : ''}${kernel.m}×${kernel.k} · ${kernel.k}×${kernel.n}`;
     case 'scatter': return `${kernel.count} rows of ${kernel.columns} into ${kernel.rows}`;
-    case 'fused': return [kernel.inputs.map((input) => input.shape.join('×')).join(', '), fusedOps().get(kernel.op)?.describe?.(kernel)].filter((part) => part !== undefined).join('; ');
+    case 'fused': return [kernel.inputs.map((input) => input.shape.join('×')).join(', '), fusedOps().get(kernel.op)?.describe?.(kernel), kernel.note].filter((part) => part !== undefined).join('; ');
     case 'multi': return `${kernel.loops.length} loops`;
   }
 }

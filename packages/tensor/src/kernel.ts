@@ -161,6 +161,8 @@ export interface FusedKernel {
   readonly inputs: readonly View[];
   readonly outputs: readonly View[];
   readonly scratch: readonly Slot[];
+  /** What the backend says of how it computes it, for `explain()`. */
+  readonly note?: string;
 }
 
 /** Loops that do not depend on each other and differ only in slots and sizes (one optimizer update a parameter): one dispatch. */

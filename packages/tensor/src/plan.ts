@@ -57,8 +57,8 @@ export interface FusedRequest {
 /** What the compiler must know of a backend. */
 export interface BackendTraits {
   readonly device: Device;
-  /** Whether the backend has a kernel for this operation at these operands, and the bytes of each scratch buffer it needs. */
-  fused(request: FusedRequest): { readonly scratch: readonly number[] } | undefined;
+  /** Whether the backend has a kernel for this operation at these operands, the bytes of each scratch buffer it needs, and what is to be said of it. */
+  fused(request: FusedRequest): { readonly scratch: readonly number[]; readonly note?: string | undefined } | undefined;
 }
 
 type MutableSlot = { -readonly [K in keyof Slot]: Slot[K] };
@@ -235,9 +235,10 @@ function emit(group: Group, table: SlotTable, traits: BackendTraits, mapSlot: (s
         const slot = node ? mapSlot(table.of(node)) : table.create(dtype, n.sizeOf(shape), { kind: 'work', offset: -1 });
         return { slot, offset: 0, shape, strides: rowMajorStrides(shape) };
       });
-      const scratch = traits.fused(request)!.scratch.map((bytes) => table.create('u32', Math.ceil(bytes / 4), { kind: 'work', offset: -1 }));
+      const { scratch: bytesOfScratch, note } = traits.fused(request)!;
+      const scratch = bytesOfScratch.map((bytes) => table.create('u32', Math.ceil(bytes / 4), { kind: 'work', offset: -1 }));
       const inputs = group.windows.map(window);
-      const kernel: FusedKernel = { kind: 'fused', name: op.name, op: op.name, attributes: lowerMods(attributes, inputs), inputs, outputs: kernelOutputs, scratch };
+      const kernel: FusedKernel = { kind: 'fused', name: op.name, op: op.name, attributes: lowerMods(attributes, inputs), inputs, outputs: kernelOutputs, scratch, ...(note !== undefined && { note }) };
       return [kernel];
     }
   }

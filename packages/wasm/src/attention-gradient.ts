@@ -5,7 +5,7 @@
 import type { DType, View } from '@ashlar/tensor';
 import { add, call, fillBytes, forRange, get, int, load, minimum, mul, multiplyAdd, named, op, repeat, scaled, set, splat, store, sub, when, whileBelow } from './code.js';
 import type { Code, Local, Segment } from './encoder.js';
-import { attentionMods, attentionShape, block, clamp, eachBlock, greater, keyPlaces, keysUpTo, localOf, maskOf, meets, modSlots, queryPlaces, scoreRow, scores, servesAttention, strip, stripHeight, trimColumns, viewAddress, viewBytes } from './attention-rows.js';
+import { attentionMods, attentionNote, attentionShape, block, clamp, eachBlock, greater, keyPlaces, keysUpTo, localOf, maskOf, meets, modSlots, queryPlaces, scoreRow, scores, servesAttention, strip, stripHeight, trimColumns, viewAddress, viewBytes } from './attention-rows.js';
 import type { AttentionMods } from './attention-rows.js';
 import { writeRow } from './attention.js';
 import { Emitter } from './emitter.js';
@@ -30,6 +30,7 @@ export const attentionGradientKernel: WasmKernel = {
     const sums = [4 * B * H * T * D, 4 * B * G * S * D, 4 * B * G * S * D].slice(0, sumsInScratch(request.outputs[0]!.dtype, attentionMods(request.attributes, shape).length));
     return [4 * B * H * roomOfRows(T), ...sums, ...tableScratch(request)];
   },
+  note: attentionNote,
   slots: (kernel) => modSlots(kernel.attributes),
   emit: emitGradient,
   finish: (kernel) => finishTables(kernel, 1 + sumsInScratch(kernel.outputs[0]!.slot.dtype, attentionMods(kernel.attributes, attentionShape(kernel.inputs)).length)),

@@ -75,6 +75,15 @@ export const attentionMods = (attributes: Readonly<Record<string, unknown>>, sha
     };
   });
 
+/** How blocks are made, where their queries or keys stand apart. */
+export function attentionNote({ attributes, inputs }: Pick<FusedRequest, 'attributes' | 'inputs'>): string | undefined {
+  const parts = attentionParts(attributes['mask'] as Expression | undefined, attentionShape(inputs)).map(({ queryStep, keyStep }) => {
+    const apart = [...(queryStep > 1 ? [`queries ${queryStep} apart`] : []), ...(keyStep > 1 ? [`keys ${keyStep} apart`] : [])];
+    return apart.join(' and ') || 'neighbours';
+  });
+  return parts.every((part) => part === 'neighbours') ? undefined : `in blocks of ${parts.join(', then of ')}`;
+}
+
 /** Slots that the mods load from. */
 export function modSlots(attributes: Readonly<Record<string, unknown>>): Slot[] {
   const slots: Slot[] = [];

@@ -5,7 +5,7 @@
 import type { FusedKernel, View } from '@ashlar/tensor';
 import { accessLane, add, call, fillBytes, forRange, get, int, load, minimum, mul, named, op, scaled, set, splat, store, sub, when, whileBelow } from './code.js';
 import type { Code, Local, Segment } from './encoder.js';
-import { attentionMods, attentionShape, block, clamp, eachBlock, keyPlaces, keysUpTo, localOf, maskOf, meets, modSlots, scoreRow, scores, servesAttention, stripHeight, trimColumns, viewAddress, viewBytes } from './attention-rows.js';
+import { attentionMods, attentionNote, attentionShape, block, clamp, eachBlock, keyPlaces, keysUpTo, localOf, maskOf, meets, modSlots, scoreRow, scores, servesAttention, stripHeight, trimColumns, viewAddress, viewBytes } from './attention-rows.js';
 import type { AttentionMods } from './attention-rows.js';
 import { Emitter } from './emitter.js';
 import { addValuesFunction, keyDotsFunction } from './few-queries.js';
@@ -31,6 +31,7 @@ export const attentionKernel: WasmKernel = {
     const shape = attentionShape(inputs), { B, H, T, D } = shape;
     return outputs[0]!.dtype === 'f16' && attentionMods(attributes, shape).length > 1 ? [4 * B * T * H * D] : [];
   },
+  note: attentionNote,
   slots: (kernel) => modSlots(kernel.attributes),
   emit: (context) => { emitAttention(context, partsOf(context.kernel), 0); },
   finish: (kernel) => { const parts = partsOf(kernel); return parts.length > 1 ? (context) => { emitAttention(context, parts, 1); } : undefined; },

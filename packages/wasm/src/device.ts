@@ -120,9 +120,9 @@ export class WasmDevice implements Device {
     return new WasmExecutable(this, plan);
   }
 
-  kernelFor(request: FusedRequest): { readonly scratch: readonly number[] } | undefined {
+  kernelFor(request: FusedRequest): { readonly scratch: readonly number[]; readonly note: string | undefined } | undefined {
     const kernel = fusedKernel(request.op.name);
-    return kernel?.when(request) ? { scratch: kernel.scratch(request, this.pool.count) } : undefined;
+    return kernel?.when(request) ? { scratch: kernel.scratch(request, this.pool.count), note: kernel.note?.(request) } : undefined;
   }
 
   async close(): Promise<void> {

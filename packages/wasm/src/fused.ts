@@ -26,6 +26,8 @@ export interface WasmKernel {
   when(request: FusedRequest): boolean;
   /** Bytes of each scratch slot that it needs from the plan. */
   scratch(request: FusedRequest, threads: number): number[];
+  /** What `explain()` is to say of it; undefined: nothing. */
+  note?(request: FusedRequest): string | undefined;
   /** Slots that the code reads besides inputs, outputs and scratch (those of expressions among the attributes). */
   slots?(kernel: FusedKernel): Slot[];
   /** Writes the function. */

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { gradients, jit, tensor, type Tensor } from '@ashlar/tensor';
 import { reference } from '@ashlar/tensor/reference';
 import { wasm } from '@ashlar/wasm';
-import { and, attend, blockLocal, causal, fixedPattern, globalTokens, or, relativeBias, slidingWindow, strided, type AttendOptions } from '../index.js';
+import { and, attend, blockLocal, causal, dilatedWindow, fixedPattern, globalTokens, or, relativeBias, slidingWindow, strided, type AttendOptions } from '../index.js';
 
 const numbers = (shape: readonly number[], seed: number): Tensor => tensor(Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i * seed) * 1.5), { shape });
 const segments = (T: number): Tensor => tensor(Int32Array.from({ length: 2 * T }, (_, i) => Math.floor((i % T) / (i < T ? 90 : 61))), { shape: [2, T] });
@@ -49,5 +49,19 @@ test('half precision, in two parts', async () => {
     const wanted = expected[n]!;
     Array.from(values).forEach((value, i) => { if (!(Math.abs(value - wanted[i]!) <= 3e-3 * (1 + Math.abs(wanted[i]!)))) throw new Error(`result ${n}, element ${i}: ${value}, expected ${wanted[i]}`); });
   }
+  await device.close();
+});
+
+test('explain() says how blocks are made', async () => {
+  const device = await wasm({ threads: 1 });
+  const says = (options: AttendOptions): string => {
+    const run = jit((q: Tensor) => attend(q, q, q, options), { device });
+    run.prepare(numbers([1, 1, 200, 4], 1.1));
+    return run.plan!.explain();
+  };
+  expect(says({ mask: strided({ stride: 16 }) })).toContain('in blocks of neighbours, then of queries 16 apart and keys 16 apart');
+  expect(says({ mask: fixedPattern({ stride: 16 }) })).toContain('in blocks of neighbours, then of keys 16 apart');
+  expect(says({ mask: dilatedWindow({ windowKeys: 8, dilation: 2 }) })).toContain('in blocks of queries 2 apart and keys 2 apart');
+  expect(says({ mask: slidingWindow(9) })).not.toContain('in blocks of');
   await device.close();
 });
