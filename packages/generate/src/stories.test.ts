@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { wasm } from '@ashlar/wasm';
+import { webgpu } from '@ashlar/webgpu-node';
 import { readSafetensors } from '@ashlar/hub';
 import { loadHuggingFace } from '@ashlar/hub/node';
 import { writer, type Writer } from './index.js';
@@ -11,7 +12,15 @@ import { plainLlama } from './test/plain-llama.js';
 const folder = new URL('../../../../shared/data/stories260K/', import.meta.url);
 const sizes = { width: 64, hidden: 172, layers: 5, heads: 8, kvHeads: 4, vocabulary: 512, context: 512, theta: 10000, epsilon: 1e-5 };
 
-test('stories260K: 200 greedy tokens are those of its author, sooner than by a plain loop and five times sooner than without a cache', async (context) => {
+/** The same on WebGPU, also with a cache. */
+async function onWebgpu(wanted: readonly number[], written: (one: Writer) => Promise<number[]>): Promise<void> {
+  await using device = await webgpu({ adapter: 'swiftshader' });
+  const one = writer({ model: loadHuggingFace(fileURLToPath(folder), { modelType: 'decoder' }).model, device, context: 256 });
+  expect(await written(one)).toEqual(wanted);
+  one.release();
+}
+
+test('stories260K: 200 greedy tokens are those of its author, also on WebGPU, sooner than by a plain loop and five times sooner than without a cache', async (context) => {
   if (!existsSync(folder)) return context.skip('../shared/data/stories260K is not here');
   const { tensors } = readSafetensors(readFileSync(new URL('model.safetensors', folder)));
   const bytes = readFileSync(new URL('runc-greedy-logits-f32-64x512.bin', folder)), recorded = new Float32Array(bytes.buffer, bytes.byteOffset, 64 * 512);
@@ -36,6 +45,7 @@ test('stories260K: 200 greedy tokens are those of its author, sooner than by a p
   const wanted = plain();
   expect(worst).toBeLessThan(1e-3);
   expect(await written(cached)).toEqual(wanted);
+  await onWebgpu(wanted, written);
 
   const best = { plain: Infinity, cached: Infinity, uncached: Infinity };
   const timed = async (name: keyof typeof best, work: () => unknown): Promise<void> => {
