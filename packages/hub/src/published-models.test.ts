@@ -8,7 +8,7 @@ import { webgpu } from '@ashlar/webgpu-node';
 import { geluTanh, type Attention, type Linear, type Norm } from '@ashlar/nn';
 import { build } from '@ashlar/models';
 import { parseLlama2cTokenizer, scoredPiecesTokenizer } from '@ashlar/text';
-import { families, readParameters, readSafetensors, type HostTensor, type ModulePair, type TensorTable } from './index.js';
+import { families, readParameters, readSafetensors, type HostTensor, type TensorTable } from './index.js';
 import { loadHuggingFace } from './node.js';
 
 const shared = new URL('../../../../shared/data/', import.meta.url);
@@ -102,52 +102,3 @@ interface Layer {
   readonly feedForward: { readonly up: Linear; forward(x: Tensor): Tensor };
   forward(x: Tensor, input: { readonly positions: number }): readonly [Tensor, ...Tensor[]];
 }
-
-test('aren, an encoder-decoder, writes Arabic names in Latin letters', async (context) => {
-  const folder = new URL('aren/', shared);
-  if (!existsSync(folder)) return context.skip('../shared/data/aren is not here');
-  const heads = 8, width = 32, half = width / 2;
-  const model = build({
-    // The step of its angles is ln(10000) / (half − 1): a base of 10000^(half / (half − 1)).
-    modelType: 'encoderDecoder', sourceVocabulary: 51, vocabulary: 43, width, depth: 6, bias: true, embeddingScale: Math.sqrt(width), positional: { type: 'sinusoidal', layout: 'halves', base: 10000 ** (half / (half - 1)) },
-    attention: { type: 'multiHead', heads }, crossAttention: { type: 'cross', heads }, norm: 'layerNorm', feedForward: { type: 'mlp', hidden: 128, activation: 'relu' }, tiedHead: false, headBias: true,
-  }, { seed: 'none' });
-  const stack = (side: string, cross: readonly ModulePair[], last: number): readonly ModulePair[] => [
-    [`${side}.embeddings`, `${side}.tokens`], [`${side}.layer.N.self_attention.layer_norm`, `${side}.layers.N.residual.norms.0`], [`${side}.layer.N.self_attention.linear_0`, `${side}.layers.N.attention.qkv`], [`${side}.layer.N.self_attention.linear_1`, `${side}.layers.N.attention.output`], ...cross,
-    [`${side}.layer.N.ffn.layer_norm`, `${side}.layers.N.residual.norms.${last}`], [`${side}.layer.N.ffn.linear_0`, `${side}.layers.N.feedForward.up`], [`${side}.layer.N.ffn.linear_1`, `${side}.layers.N.feedForward.down`], [`${side}.layer_norm`, `${side}.finalNorm`],
-  ];
-  const cross = 'decoder.layer.N.attention', ours = 'decoder.layers.N.crossAttention';
-  const table: TensorTable = {
-    prefix: '',
-    modules: [
-      ...stack('encoder', [], 1), ...stack('decoder', [[`${cross}.layer_norm`, 'decoder.layers.N.residual.norms.1'], [`${cross}.linear_0`, `${ours}.query`], [`${cross}.keys`, `${ours}.key`], [`${cross}.values`, `${ours}.value`], [`${cross}.linear_2`, `${ours}.output`]], 2),
-      ['decoder.projection.bias', 'decoder.headBias'], ['decoder.projection.weight', 'decoder.head.weight'],
-    ],
-  };
-  // Its norms are called gamma and beta, and its cross attention has keys and values in one matrix.
-  const tensors = new Map([...readSafetensors(readFileSync(new URL('model.safetensors', folder))).tensors].flatMap(([stored, one]): [string, HostTensor][] => {
-    const name = stored.replace('layer_', 'layer.').replace('layer.norm', 'layer_norm').replace(/gamma$/, 'weight').replace(/beta$/, 'bias'), [, before, kind] = /^(decoder\.layer\.\d+\.attention)\.linear_1\.(weight|bias)$/.exec(name) ?? [];
-    if (before === undefined) return [[name, one]];
-    const [rows, ...rest] = one.shape as [number], middle = one.data.length / 2, part = (data: HostTensor['data']): HostTensor => ({ ...one, shape: [rows / 2, ...rest], data });
-    return [[`${before}.keys.${kind!}`, part(one.data.slice(0, middle))], [`${before}.values.${kind!}`, part(one.data.slice(middle))]];
-  }));
-  model.load(readParameters(table, model.namedParameters(), { name: 'aren', tensors, read: (name) => tensors.get(name)! }).values);
-  expect(model.parameterCount).toBe(182_731);
-
-  const vocabulary = (name: string) => [...readFileSync(new URL(name, folder), 'utf8').trimEnd().split('\n'), '<unk>'], source = vocabulary('v2-source_vocabulary.txt'), target = vocabulary('v2-target_vocabulary.txt');
-  expect([source.length, target.length]).toEqual([51, 43]);
-  await using device = await wasm();
-  const S = 8, T = 12, run = jit((from: Tensor, padding: Tensor, to: Tensor) => model.logits(from, to, { positions: 1, source: { positions: 1, padding } }), { device });
-  const written: string[] = [], words = ['آزا', 'آتزمون', 'آتشيسون', 'آرباكه', 'آرثر'];
-  for (const word of words) {
-    const ids = [...word].map((letter) => source.indexOf(letter)), tokens = [target.indexOf('<s>')];
-    const from = Int32Array.from({ length: S }, (_, i) => ids[i] ?? 0), padding = tensor(Int32Array.from(from, (_, i) => Number(i >= ids.length)), { shape: [1, S] }).ne(0);
-    while (tokens.length < T && tokens.at(-1) !== target.indexOf('</s>')) {
-      const to = tensor(Int32Array.from({ length: T }, (_, i) => tokens[i] ?? 0), { shape: [1, T] });
-      const row = (await run(tensor(from, { shape: [1, S] }), padding, to).data() as Float32Array).subarray((tokens.length - 1) * target.length, tokens.length * target.length);
-      tokens.push(row.indexOf(row.reduce((most, value) => Math.max(most, value), -Infinity)));
-    }
-    written.push(tokens.slice(1, -1).map((token) => target[token]!).join(''));
-  }
-  expect(written).toEqual(['azza', 'atzmon', 'achison', 'arbake', 'arther']);
-});
