@@ -21,9 +21,9 @@ class Cross extends HeadAttention {
 
   constructor(site: AttentionSite, shape: SoftmaxShape, options: CrossOptions) {
     super(site, shape, { ...options, causal: false });
-    const { weight, value } = site.initializers, { heads, kvHeads, headWidth } = shape;
+    const { weight, query = weight, value } = site.initializers, { heads, kvHeads, headWidth } = shape;
     const projection = (inputs: number, count: number, initializer: Initializer): Linear => new Linear({ inputs, outputs: count * headWidth, bias: options.bias ?? site.bias, initializer });
-    this.query = projection(site.width, heads, weight);
+    this.query = projection(site.width, heads, query);
     this.key = projection(site.contextWidth ?? site.width, kvHeads, weight);
     this.value = projection(site.contextWidth ?? site.width, kvHeads, value);
   }

@@ -18,9 +18,9 @@ export class Grouped extends HeadAttention {
 
   constructor(site: AttentionSite, shape: SoftmaxShape, options: GroupedOptions) {
     super(site, shape, options);
-    const { weight, value } = site.initializers;
+    const { weight, query = weight, value } = site.initializers;
     const projection = (heads: number, initializer: Initializer): Linear => new Linear({ inputs: site.width, outputs: heads * shape.headWidth, bias: options.bias ?? site.bias, initializer });
-    this.query = projection(shape.heads, weight);
+    this.query = projection(shape.heads, query);
     this.key = projection(shape.kvHeads, weight);
     this.value = projection(shape.kvHeads, value);
   }

@@ -41,12 +41,12 @@ class Latent extends SoftmaxAttention {
 
   constructor(site: AttentionSite, shape: SoftmaxShape, widths: Widths, options: LatentOptions) {
     super(site, shape, options);
-    const { weight, value } = site.initializers, { heads: H } = shape, { plain, rotated, rank } = widths, bias = options.bias ?? site.bias, { queryRank } = options;
+    const { weight, query = weight, value } = site.initializers, { heads: H } = shape, { plain, rotated, rank } = widths, bias = options.bias ?? site.bias, { queryRank } = options;
     if (site.positional.rotate) site.positional.checkHeadWidth?.(rotated);
     const linear = (inputs: number, outputs: number, initializer: Initializer, biased: boolean): Linear => new Linear({ inputs, outputs, bias: biased, initializer });
     this.queryDown = queryRank === undefined ? undefined : linear(site.width, queryRank, weight, bias);
     this.queryGain = queryRank === undefined ? undefined : new Parameter([queryRank], { initializer: onesInitializer });
-    this.query = linear(queryRank ?? site.width, H * (plain + rotated), weight, bias);
+    this.query = linear(queryRank ?? site.width, H * (plain + rotated), query, bias);
     this.keyValueDown = linear(site.width, rank + rotated, weight, bias);
     this.latentGain = new Parameter([rank], { initializer: onesInitializer });
     this.keyUp = linear(rank, H * plain, weight, false);

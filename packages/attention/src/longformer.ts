@@ -28,8 +28,8 @@ class Longformer extends HeadAttention {
 
   constructor(site: AttentionSite, shape: SoftmaxShape, options: LongformerOptions) {
     super(site, shape, { ...options, causal: false, mask: or(symmetricWindow(options.windowKeys), globalTokens(options.globalTokens)) });
-    const { weight, value } = site.initializers, rows = shape.heads * shape.headWidth;
-    const projections = (): Linear => new Linear({ inputs: site.width, outputs: 3 * rows, bias: options.bias ?? site.bias, initializer: stackedInitializer([[rows, weight], [rows, weight], [rows, value]]) });
+    const { weight, query = weight, value } = site.initializers, rows = shape.heads * shape.headWidth;
+    const projections = (): Linear => new Linear({ inputs: site.width, outputs: 3 * rows, bias: options.bias ?? site.bias, initializer: stackedInitializer([[rows, query], [rows, weight], [rows, value]]) });
     this.qkv = projections();
     this.globalQkv = projections();
     this.#globals = options.globalTokens;

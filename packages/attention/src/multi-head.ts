@@ -19,8 +19,8 @@ export class MultiHead extends HeadAttention {
 
   constructor(site: AttentionSite, shape: SoftmaxShape, options: MultiHeadOptions) {
     super(site, shape, options);
-    const { weight, value } = site.initializers, rows = shape.heads * shape.headWidth;
-    this.qkv = new Linear({ inputs: site.width, outputs: 3 * rows, bias: options.bias ?? site.bias, initializer: stackedInitializer([[rows, weight], [rows, weight], [rows, value]]) });
+    const { weight, query = weight, value } = site.initializers, rows = shape.heads * shape.headWidth;
+    this.qkv = new Linear({ inputs: site.width, outputs: 3 * rows, bias: options.bias ?? site.bias, initializer: stackedInitializer([[rows, query], [rows, weight], [rows, value]]) });
   }
 
   protected project({ x }: AttentionInput): Projected {

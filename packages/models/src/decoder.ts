@@ -47,7 +47,7 @@ export class Decoder extends LayerStack {
   constructor(options: DecoderOptions, { kind = { kind: 'decoderOnly', depth: options.depth }, tokens }: { readonly kind?: Stack; readonly tokens?: Embedding | undefined } = {}) {
     const { vocabulary, width, crossAttention, contextWidth } = options;
     super(options, { owner: 'decoder', kind, rows: paddedVocabulary('decoder', vocabulary, options.vocabularyMultiple), tokens, crossAttention, contextWidth });
-    this.#head = new VocabularyHead(options, { owner: 'decoder', vocabulary, width, tokens: this.tokens, initializer: this.weightInitializer });
+    this.#head = new VocabularyHead(options, { owner: 'decoder', vocabulary, width, tokens: this.tokens, initializers: this.initializers });
     this.headProjection = this.#head.projection;
     this.head = this.#head.output;
     this.headBias = this.#head.bias;

@@ -1,5 +1,6 @@
 import { where, type Tensor } from '@ashlar/tensor';
-import { Linear, Module, activationOf, checkRate, dropout, requireCount, type ActivationName, type Embedding, type Initializer, type Norm } from '@ashlar/nn';
+import { Linear, Module, activationOf, checkRate, dropout, requireCount, type ActivationName, type Embedding, type Norm } from '@ashlar/nn';
+import type { StackInitializers } from './initialisation.js';
 import { VocabularyHead, type VocabularyHeadOptions } from './vocabulary-head.js';
 
 /** How the states of a row [T, C] become one [C]: the first token's, or the mean of all that are not padding. */
@@ -47,7 +48,7 @@ export interface HeadSite {
   readonly vocabulary: number;
   readonly bias: boolean;
   readonly tokens: Embedding;
-  readonly initializer: Initializer;
+  readonly initializers: StackInitializers;
   norm(): Norm;
 }
 
@@ -66,7 +67,7 @@ class HeadTransform extends Module {
 
   constructor({ activation, norm = false, bias }: HeadTransformOptions, site: HeadSite) {
     super();
-    this.dense = new Linear({ inputs: site.width, outputs: site.width, bias: bias ?? site.bias, initializer: site.initializer });
+    this.dense = new Linear({ inputs: site.width, outputs: site.width, bias: bias ?? site.bias, initializer: site.initializers.transform });
     this.norm = norm ? site.norm() : undefined;
     this.#activation = activationOf('encoder: head.transform', activation);
   }
@@ -103,7 +104,7 @@ class ClassesHead extends EncoderHead {
     requireCount('encoder: head', 'classes', classes);
     checkRate('encoder: head.dropout', rate);
     this.transform = transform && new HeadTransform(transform, site);
-    this.output = new Linear({ inputs: site.width, outputs: classes, bias, initializer: site.initializer });
+    this.output = new Linear({ inputs: site.width, outputs: classes, bias, initializer: site.initializers.projection });
     this.#pooling = pooling;
     this.#dropout = rate;
   }

@@ -38,7 +38,7 @@ export class Encoder extends LayerStack {
     const { vocabulary, width, bias = false, norm } = options;
     super(options, { owner: 'encoder', kind, rows: paddedVocabulary('encoder', vocabulary, options.vocabularyMultiple) });
     this.head = options.head && encoderHead(options.head, {
-      width, vocabulary, bias, tokens: this.tokens, initializer: this.weightInitializer,
+      width, vocabulary, bias, tokens: this.tokens, initializers: this.initializers,
       norm: () => {
         if (!norm) throw new Error('encoder: head.transform.norm needs a norm, and the model has none; give it one, such as layerNorm, or leave out transform.norm');
         return norm.build({ width, bias });

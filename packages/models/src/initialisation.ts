@@ -1,12 +1,19 @@
-import { checkRate, normalInitializer, type Initializer, type ResidualInitializers } from '@ashlar/nn';
+import { checkRate, normalInitializer, perInputInitializer, truncatedNormalInitializer, type Initializer, type ResidualInitializers } from '@ashlar/nn';
 import { CombinationError } from './combinations.js';
 
 export interface Initialisation {
-  /** Standard deviation of weights and tables; default 0.02. */
+  /**
+   * - `normal`: N(0, std²), the default.
+   * - `truncatedNormal`: the same, drawn again beyond two std, as BERT.
+   * - `perMatrix`: as T5, whose scores have no factor: tables of tokens and heads of their own begin with std, positions
+   *   with std / √C, a projection with std / √(its inputs), that of queries with 1 / √D of it.
+   */
+  readonly scheme?: 'normal' | 'truncatedNormal' | 'perMatrix' | undefined;
+  /** Standard deviation of weights and tables; default 0.02, of `perMatrix` 1. */
   readonly std?: number | undefined;
   /**
-   * Whether weights that end a sublayer begin with std / √(number of sublayers), as GPT-2. Default true. Residual schemes
-   * with a beginning of their own (deepNorm, subNorm) refuse it.
+   * Whether weights that end a sublayer, and the transform of an encoder's head, begin with std / √(number of sublayers),
+   * as GPT-2. Default true. `perMatrix`, and residual schemes with a beginning of their own (deepNorm, subNorm), refuse it.
    */
   readonly scaledResidual?: boolean | undefined;
 }
@@ -35,10 +42,41 @@ export function dropoutRates(owner: string, given: number | DropoutRates): Every
   return rates;
 }
 
-/** How tables and heads begin, and how layers do: as the residual scheme says, if it does. */
-export function initializersOf({ std = 0.02, scaledResidual }: Initialisation, sublayers: number, scheme: string, own: ResidualInitializers | undefined): { readonly weight: Initializer; readonly layers: ResidualInitializers } {
-  const weight = normalInitializer(std);
-  if (own && scaledResidual !== undefined) throw new CombinationError(`initialisation.scaledResidual does not go with ${scheme} residuals, which say how layers begin; leave it out, or use preNorm`);
-  const site = { weight, value: weight, residual: normalInitializer(scaledResidual ?? true ? std / Math.sqrt(sublayers) : std) };
-  return { weight, layers: own ?? { attention: site, feedForward: site } };
+/** How the parts of a stack begin. */
+export interface StackInitializers {
+  /** Token tables, and heads of their own. */
+  readonly table: Initializer;
+  readonly positions: Initializer;
+  /** Projections outside of layers. */
+  readonly projection: Initializer;
+  /** The transform of an encoder's head. */
+  readonly transform: Initializer;
+  /** As the residual scheme says, if it does. */
+  readonly layers: ResidualInitializers;
+}
+
+export interface StackSizes {
+  readonly width: number;
+  /** Of all layers. */
+  readonly sublayers: number;
+  /** D, where all layers have the same. */
+  readonly headWidth: number | undefined;
+}
+
+/** @throws {CombinationError} where the options do not go with each other, or with the residual scheme, whose beginning is `own`. */
+export function initializersOf({ scheme = 'normal', std = scheme === 'perMatrix' ? 1 : 0.02, scaledResidual }: Initialisation, { width, sublayers, headWidth }: StackSizes, residual: string, own: ResidualInitializers | undefined): StackInitializers {
+  if (own && scaledResidual !== undefined) throw new CombinationError(`initialisation.scaledResidual does not go with ${residual} residuals, which say how layers begin; leave it out, or use preNorm`);
+  if (scheme === 'perMatrix') {
+    if (scaledResidual !== undefined) throw new CombinationError('initialisation.scaledResidual does not go with the scheme perMatrix, which says how each matrix begins; leave it out, or use the scheme normal');
+    if (own) throw new CombinationError(`the initialisation perMatrix does not go with ${residual} residuals, which say how layers begin; use another scheme, or preNorm`);
+    if (headWidth === undefined) throw new CombinationError('the initialisation perMatrix goes with attention whose layers have heads of one width; use another scheme, or such attention as multiHead');
+    const projection = perInputInitializer(std), feedForward = { weight: projection, value: projection, residual: projection };
+    return {
+      table: normalInitializer(std), positions: normalInitializer(std / Math.sqrt(width)), projection, transform: projection,
+      layers: { attention: { ...feedForward, query: perInputInitializer(std / Math.sqrt(headWidth)) }, feedForward },
+    };
+  }
+  const normal = scheme === 'normal' ? normalInitializer : truncatedNormalInitializer, weight = normal(std);
+  const site = { weight, value: weight, residual: normal(scaledResidual ?? true ? std / Math.sqrt(sublayers) : std) };
+  return { table: weight, positions: weight, projection: weight, transform: own ? weight : site.residual, layers: own ?? { attention: site, feedForward: site } };
 }

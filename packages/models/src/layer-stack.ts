@@ -1,11 +1,11 @@
 import { zeros, type Tensor } from '@ashlar/tensor';
 import {
   Embedding, Linear, Module, dropout, recomputed, requireCount,
-  type AttentionVariant, type FeedForwardVariant, type Initializer, type Norm, type NormVariant, type PositionalEncoding, type PositionalVariant, type Positions, type ResidualVariant, type Stack,
+  type AttentionVariant, type FeedForwardVariant, type Norm, type NormVariant, type PositionalEncoding, type PositionalVariant, type Positions, type ResidualVariant, type Stack,
 } from '@ashlar/nn';
 import { preNorm } from '@ashlar/norm';
 import { checkCombination, type Topology } from './combinations.js';
-import { dropoutRates, initializersOf, type DropoutRates, type EveryRate, type Initialisation } from './initialisation.js';
+import { dropoutRates, initializersOf, type DropoutRates, type EveryRate, type Initialisation, type StackInitializers } from './initialisation.js';
 import { Layer, type LayerCaches, type LayerInput } from './layer.js';
 import { checkSequenceInput, positionsOf, type SequenceInput } from './sequence-input.js';
 
@@ -72,8 +72,7 @@ export abstract class LayerStack extends Module {
   /** Whether tokens may be padding that nobody sees. */
   readonly takesPadding: boolean;
   protected readonly owner: Topology;
-  /** Of tables and heads. */
-  protected readonly weightInitializer: Initializer;
+  protected readonly initializers: StackInitializers;
   readonly #embeddingScale: number;
   readonly #dropout: Pick<EveryRate, 'token' | 'embedding'>;
 
@@ -84,13 +83,14 @@ export abstract class LayerStack extends Module {
     if (!(embeddingScale > 0 && Number.isFinite(embeddingScale))) throw new RangeError(`${owner}: embeddingScale must be greater than 0, got ${embeddingScale}`);
     const rates = dropoutRates(owner, options.dropout ?? 0), sublayers = crossAttention ? 3 : 2;
     checkCombination(owner, { ...options, residual, crossAttention, dropout: rates });
-    const { weight, layers } = initializersOf(options.initialisation ?? {}, sublayers * depth, residual.name, residual.initializers?.(kind));
+    const heads = attention.heads?.(width), initializers = initializersOf(options.initialisation ?? {}, { width, sublayers: sublayers * depth, headWidth: heads?.width }, residual.name, residual.initializers?.(kind));
+    const { table, positions, projection, layers } = initializers;
     const normOf = (layer: number) => (normWidth = width): Norm => options.norm!.build({ width: normWidth, bias, layer });
 
-    this.tokens = tokens ?? new Embedding({ rows, width: embeddingWidth, initializer: weight });
-    this.embeddingProjection = embeddingWidth === width ? undefined : new Linear({ inputs: embeddingWidth, outputs: width, bias: false, initializer: weight });
-    this.tokenTypes = tokenTypes === undefined ? undefined : new Embedding({ rows: tokenTypes, width, initializer: weight });
-    this.positional = positional.build({ width, maxLength, heads: attention.heads?.(width), causal: attention.capabilities.causal, initializers: { weight, value: weight, residual: weight } });
+    this.tokens = tokens ?? new Embedding({ rows, width: embeddingWidth, initializer: table });
+    this.embeddingProjection = embeddingWidth === width ? undefined : new Linear({ inputs: embeddingWidth, outputs: width, bias: false, initializer: projection });
+    this.tokenTypes = tokenTypes === undefined ? undefined : new Embedding({ rows: tokenTypes, width, initializer: table });
+    this.positional = positional.build({ width, maxLength, heads, causal: attention.capabilities.causal, initializers: { weight: positions, value: positions, residual: positions } });
     this.embeddingNorm = options.embeddingNorm ? normOf(0)() : undefined;
     this.layers = Array.from({ length: depth }, (_, layer) => {
       const norm = normOf(layer), innerNorm = residual.innerNorm ? { innerNorm: norm } : {};
@@ -108,7 +108,7 @@ export abstract class LayerStack extends Module {
     this.maxLength = maxLength ?? this.positional.maxLength;
     this.takesPadding = attention.capabilities.keyPadding ?? false;
     this.owner = owner;
-    this.weightInitializer = weight;
+    this.initializers = initializers;
     this.#embeddingScale = embeddingScale;
     this.#dropout = rates;
   }

@@ -25,7 +25,8 @@ export const stackShape = ({ attention, positional, norm, residual, feedForward 
   dropout: z.union([rate(), closedObject({ token: rate().optional(), embedding: rate().optional(), attention: rate().optional(), residual: rate().optional(), depth: rate().optional() })])
     .describe('Rates of dropout in training: one for embedding, attention and residual, or each; token is that of whole tokens, depth of whole sublayers. Default 0.'),
   initialisation: closedObject({
-    std: z.number().min(0).optional().describe('Standard deviation of weights and tables; default 0.02.'),
+    scheme: z.enum(['normal', 'truncatedNormal', 'perMatrix']).optional().describe('From which distribution: normal, the same cut off at two std (BERT), or by the sizes of each matrix (T5); default normal.'),
+    std: z.number().min(0).optional().describe('Standard deviation of weights and tables; default 0.02, of perMatrix 1.'),
     scaledResidual: z.boolean().optional().describe('Whether weights that end a sublayer begin with std / √(number of sublayers); default true.'),
   }).optional(),
 });

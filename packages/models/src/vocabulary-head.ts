@@ -1,5 +1,6 @@
 import { read, type Tensor } from '@ashlar/tensor';
 import { Linear, Module, Parameter, requireCount, zerosInitializer, type Embedding, type Initializer } from '@ashlar/nn';
+import type { StackInitializers } from './initialisation.js';
 
 /** How states become logits of tokens. */
 export interface VocabularyHeadOptions {
@@ -21,7 +22,7 @@ export interface VocabularyHeadSite {
   /** C */
   readonly width: number;
   readonly tokens: Embedding;
-  readonly initializer: Initializer;
+  readonly initializers: Pick<StackInitializers, 'table' | 'projection'>;
 }
 
 /** The rows of a table for a vocabulary that is padded to a multiple; those beyond it are never read, and have no logit. */
@@ -44,12 +45,12 @@ export class VocabularyHead extends Module {
   readonly #scale: number;
   readonly #softcap: number | undefined;
 
-  constructor({ tiedHead = true, headBias = false, logitScale = 1, logitSoftcap }: VocabularyHeadOptions, { owner, vocabulary, width, tokens, initializer }: VocabularyHeadSite) {
+  constructor({ tiedHead = true, headBias = false, logitScale = 1, logitSoftcap }: VocabularyHeadOptions, { owner, vocabulary, width, tokens, initializers }: VocabularyHeadSite) {
     super();
     for (const [name, value] of Object.entries({ logitScale, logitSoftcap })) if (value !== undefined && !(value > 0 && Number.isFinite(value))) throw new RangeError(`${owner}: ${name} must be greater than 0, got ${value}`);
-    const [rows, embeddingWidth] = tokens.weight.shape as [number, number], linear = (outputs: number): Linear => new Linear({ inputs: width, outputs, bias: false, initializer });
-    this.projection = tiedHead && embeddingWidth !== width ? linear(embeddingWidth) : undefined;
-    this.output = tiedHead ? undefined : linear(rows);
+    const [rows, embeddingWidth] = tokens.weight.shape as [number, number], linear = (outputs: number, initializer: Initializer): Linear => new Linear({ inputs: width, outputs, bias: false, initializer });
+    this.projection = tiedHead && embeddingWidth !== width ? linear(embeddingWidth, initializers.projection) : undefined;
+    this.output = tiedHead ? undefined : linear(rows, initializers.table);
     this.bias = headBias ? new Parameter([vocabulary], { initializer: zerosInitializer, trainable: headBias !== 'fixed' }) : undefined;
     this.#tokens = tokens;
     this.#vocabulary = vocabulary;

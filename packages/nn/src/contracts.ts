@@ -22,6 +22,8 @@ export interface Variant<Contract extends string, Site, Part> {
 export interface SiteInitializers {
   /** Tables; in attention, the projections of queries and keys; in feed-forward, all but the last layer. */
   readonly weight: Initializer;
+  /** In attention, the projection of queries. Absent: `weight`. */
+  readonly query?: Initializer;
   /** In attention, the projection of values. */
   readonly value: Initializer;
   /** Weights whose product is added to the residual stream. */

@@ -1,6 +1,6 @@
 export { Module } from './module.js';
 export { Parameter, initialize, type ParameterOptions } from './parameter.js';
-export { normalInitializer, onesInitializer, stackedInitializer, truncatedNormalInitializer, xavierInitializer, zerosInitializer, type Initializer } from './initializers.js';
+export { normalInitializer, onesInitializer, perInputInitializer, stackedInitializer, truncatedNormalInitializer, xavierInitializer, zerosInitializer, type Initializer } from './initializers.js';
 export { Linear, type LinearOptions } from './linear.js';
 export { Embedding } from './embedding.js';
 export { checkRate, dropout } from './dropout.js';

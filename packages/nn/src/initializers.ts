@@ -29,6 +29,20 @@ export function truncatedNormalInitializer(std: number, limit = 2): Initializer 
 }
 
 /**
+ * N(0, gain² / in) for a weight [out, in]: its products are as large as what they are of. LeCun et al. 1998, "Efficient
+ * BackProp".
+ * @throws {RangeError} where gain is negative, or on a shape that is not a matrix.
+ */
+export function perInputInitializer(gain = 1): Initializer {
+  checkDeviation('perInputInitializer', gain);
+  return (shape, random) => {
+    const [, inputs] = shape;
+    if (shape.length !== 2 || inputs === undefined) throw new RangeError(`perInputInitializer: takes a weight [out, in], got [${shape.join(', ')}]`);
+    return normalInitializer(gain / Math.sqrt(inputs))(shape, random);
+  };
+}
+
+/**
  * U(−a, a) with a = gain · √(6 / (in + out)) for a weight [out, in]. Glorot and Bengio 2010.
  * @throws {RangeError} on a shape that is not a matrix.
  */

@@ -30,6 +30,12 @@ export function dropoutOf(model: ConfigKeys): { readonly embedding: number; read
 /** The standard deviation of first weights. How the last weights of a sublayer began is not told to others. */
 export const initialStd = (model: ConfigKeys): number => (model.take('initialisation') as { readonly std?: number } | undefined)?.std ?? 0.02;
 
+/** T5's factor of first weights. How the weights of others began is not told. */
+export function initialFactor(model: ConfigKeys): number {
+  const { scheme, std = 1 } = (model.take('initialisation') ?? {}) as { readonly scheme?: string; readonly std?: number };
+  return scheme === 'perMatrix' ? std : 1;
+}
+
 /** The longest sequence, which Hugging Face's configs must tell. */
 export function contextOf(model: ConfigKeys): number {
   const context = model.optionalCount('maxLength');

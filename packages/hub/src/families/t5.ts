@@ -1,7 +1,7 @@
 import type { EncoderDecoderConfigInput } from '@ashlar/models';
 import type { ModulePair } from '../tensor-table.js';
 import type { Family } from './family.js';
-import { activationNames, activations, dropoutOf, gatedTypes, gateNames, hiddenOf, initialStd } from './parts.js';
+import { activationNames, activations, dropoutOf, gatedTypes, gateNames, hiddenOf, initialFactor } from './parts.js';
 import { alike, attentionPairs, partOf, stacksOf } from './pair-family.js';
 
 const gatedPrefix = 'gated-', greatestDistance = 1 << 16, projections = ['q', 'k', 'v', 'o'] as const;
@@ -45,7 +45,7 @@ export const t5: Family = {
     keys.only('is_gated_act', [gated], gated);
     keys.only('dense_act_fn', [name, gate], name);
     // Its positions have no end.
-    keys.ignore(['n_positions', 'classifier_dropout', 'initializer_factor']);
+    keys.ignore(['n_positions', 'classifier_dropout']);
     keys.only('is_decoder', [false], false);
     const maxDistance = keys.count('relative_attention_max_distance', 128);
     // Each distance up to it has a place in a table, which the file need not pay for.
@@ -58,7 +58,7 @@ export const t5: Family = {
       norm: { type: 'rmsNorm', epsilon: keys.number('layer_norm_epsilon', 1e-6) },
       feedForward: gated ? { type: gatedTypes[gate as keyof typeof gatedTypes], hidden } : { type: 'mlp', hidden, activation: activations[name as keyof typeof activations] },
       decoder: { depth: keys.count('num_decoder_layers', depth) }, tiedHead, sharedEmbedding: true, ...(scaled ? { logitScale: 1 / Math.sqrt(width) } : {}),
-      dropout: { embedding: dropout, attention: dropout, residual: dropout },
+      dropout: { embedding: dropout, attention: dropout, residual: dropout }, initialisation: { scheme: 'perMatrix', std: keys.number('initializer_factor', 1) },
     };
   },
 
@@ -88,12 +88,12 @@ export const t5: Family = {
     if (scale !== 1) model.only('logitScale', [plain], undefined);
     if ((scale !== 1) !== tied) throw model.wrong('logitScale', tied ? `${plain}, as T5 scales the logits of a tied head` : '1, as T5 scales no logits of a head of its own', scale);
     model.only('sharedEmbedding', [true], true);
-    alike(stacks, (stack) => initialStd(stack), 'initialisation');
+    const initializer_factor = alike(stacks, initialFactor, 'initialisation');
     return {
       architectures: ['T5ForConditionalGeneration'], is_encoder_decoder: true, vocab_size: model.count('vocabulary'), ...(n_positions === undefined ? {} : { n_positions }), d_model, d_kv, d_ff: up('encoder'), num_heads: heads,
       num_layers: stacks.encoder.count('depth'), num_decoder_layers: stacks.decoder.count('depth'), feed_forward_proj: activation ?? `${gatedPrefix}${gate === 'gelu_pytorch_tanh' ? 'gelu' : gate}`,
       relative_attention_num_buckets: alike(positional, (part) => part.count('buckets', 32), 'buckets'), relative_attention_max_distance: alike(positional, (part) => part.count('maxDistance', 128), 'maxDistance'),
-      layer_norm_epsilon: alike(norm, (part) => part.number('epsilon', 1e-6), 'epsilon'), tie_word_embeddings: tied, dropout_rate: alike(stacks, (stack) => dropoutOf(stack).residual, 'dropout'),
+      layer_norm_epsilon: alike(norm, (part) => part.number('epsilon', 1e-6), 'epsilon'), tie_word_embeddings: tied, dropout_rate: alike(stacks, (stack) => dropoutOf(stack).residual, 'dropout'), initializer_factor,
     };
   },
 };

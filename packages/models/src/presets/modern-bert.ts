@@ -16,5 +16,6 @@ export const modernBert = ({ vocabulary = 50368, width = 768, depth = 22, heads 
     residual: { type: 'perLayer', order: 'P', variants: { P: 'preNorm', F: { type: 'preNorm', firstNorm: false } }, overrides: { 0: 'F' } },
     feedForward: { type: 'geglu', hidden },
     head,
+    initialisation: { scheme: 'truncatedNormal', std: 0.02 },
   };
 };

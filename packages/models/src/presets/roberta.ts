@@ -7,4 +7,5 @@ export const roberta = ({ vocabulary = 50265, ...sizes }: Sizes & HeadOption = {
   ...bert({ vocabulary, ...sizes }), tokenTypes: 1,
   positional: { type: 'learned', offset: 2 },
   norm: { type: 'layerNorm', epsilon: 1e-5 },
+  initialisation: { std: 0.02, scaledResidual: false },
 });

@@ -13,4 +13,5 @@ export const t5 = ({ vocabulary = 32128, width = 512, depth = 6, heads = 8, head
   norm: { type: 'rmsNorm', epsilon: 1e-6 },
   feedForward: { type: 'mlp', hidden, activation: 'relu' },
   logitScale: width ** -0.5,
+  initialisation: { scheme: 'perMatrix' },
 });
