@@ -36,6 +36,7 @@ export class PastStates implements Pick<Cache, 'layer' | 'maxLength'> {
       start, capacity: Infinity, has: (state) => this.#variables.has(nameOf(state)),
       state: (state, asked) => {
         if (!asked) return this.#variables.get(nameOf(state))!;
+        if (asked.tokens > 0) throw new OnnxError(`onnx: the attention of layer ${number} keeps tokens in a state of a fixed size (${state}), and in a graph it grows; keep them by LayerCache.join where the cache has it, or export whole sequences, by exportOnnx`);
         if (freeLength) throw new OnnxError(`onnx: length cannot be free with the attention of layer ${number}, which sums up all tokens in a state (${state}); give length: 1 and the tokens of a prompt one by one, or use attention that keeps keys, such as grouped`);
         return this.#variable(nameOf(state), asked.shape, asked.dtype, true);
       },

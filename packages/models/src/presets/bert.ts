@@ -9,9 +9,10 @@ export const maskedLanguageHead = { type: 'language', transform: { activation: '
 
 /**
  * BERT, base; large: width 1024, depth 24, heads 16. The head predicts tokens; to classify, give `{ type: 'classes',
- * classes, transform: { activation: 'tanh' } }`, whose transform is BERT's pooler; with two classes and two token types that is its head for next sentences.
- * A model has one head: to train on hidden tokens and next sentences at once is left out, as Liu et al. 2019 (arXiv
- * 1907.11692) found the second to be of no use. Devlin et al. 2018, arXiv 1810.04805.
+ * classes, transform: { activation: 'tanh' } }`, whose transform is BERT's pooler: with two classes, for pairs of texts
+ * with two token types, it is BERT's head for next sentences. A model has one head: there is no training on hidden tokens
+ * and next sentences at once, whose second half Liu et al. 2019 (arXiv 1907.11692) found to be of no use. Devlin et al.
+ * 2018, arXiv 1810.04805.
  */
 export const bert = ({ vocabulary = 30522, width = 768, depth = 12, heads = 12, hidden = 4 * width, maxLength = 512, head = maskedLanguageHead }: Sizes & HeadOption = {}): EncoderConfigInput => ({
   modelType: 'encoder', vocabulary, width, depth, maxLength, tokenTypes: 2, embeddingNorm: true, bias: true, dropout: 0.1,
