@@ -18,7 +18,7 @@ const longer = (length: number): number => (length % 3 === 0 ? (length / 3) * 4 
 export const orderStream = 1, windowStream = 2, maskStream = 3, spanStream = 4;
 
 /** Examples by length: those up to 6 together, up to 8, 12, 16, 24 and so on, up to `longest`; buckets of fewer than `least` are joined to the next longer one, the last to the one before. */
-function bucketsOf(lengths: BucketOptions['lengths'], longest: number, least: number): Bucket[] {
+function bucketsOf(lengths: readonly number[], longest: number, least: number): Bucket[] {
   const buckets: { length: number; examples: number[] }[] = [];
   for (let length = Math.min(shortest, longest); ; length = Math.min(longer(length), longest)) {
     buckets.push({ length, examples: [] });
@@ -37,9 +37,19 @@ function bucketsOf(lengths: BucketOptions['lengths'], longest: number, least: nu
   return buckets.map(({ length, examples }) => ({ length, examples: examples.sort((a, b) => a - b) }));
 }
 
+/** The numbers from 0 to `count` − 1 in an order drawn from (seed, epoch). */
+export function shuffledOrder(count: number, seed: number, epoch: number): Int32Array {
+  const order = Int32Array.from({ length: count }, (_, i) => i);
+  for (let i = count - 1; i > 0; i--) {
+    const other = randomBelow(i + 1, seed, epoch, i, orderStream);
+    [order[i], order[other]] = [order[other]!, order[i]!];
+  }
+  return order;
+}
+
 export interface BucketOptions {
   /** Of each example; what is longer than `longest` counts as that. */
-  readonly lengths: readonly number[] | Uint32Array;
+  readonly lengths: readonly number[];
   readonly longest: number;
   /** Rows a batch (B). */
   readonly batch: number;
@@ -61,12 +71,8 @@ export function shuffledRows({ lengths, longest, batch, seed }: BucketOptions & 
   let known: { readonly epoch: number; readonly rows: readonly BucketRows[] } | undefined;
 
   const epochRows = (epoch: number): readonly BucketRows[] => {
-    const order = Int32Array.from(lengths, (_, i) => i), open: number[][] = buckets.map(() => []), rows: BucketRows[] = [];
-    for (let i = order.length - 1; i > 0; i--) {
-      const other = randomBelow(i + 1, seed, epoch, i, orderStream);
-      [order[i], order[other]] = [order[other]!, order[i]!];
-    }
-    for (const example of order) {
+    const open: number[][] = buckets.map(() => []), rows: BucketRows[] = [];
+    for (const example of shuffledOrder(lengths.length, seed, epoch)) {
       const number = bucketOf[example]!;
       if (open[number]!.push(example) < batch) continue;
       rows.push({ examples: open[number]!, length: buckets[number]!.length });

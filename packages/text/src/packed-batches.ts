@@ -1,6 +1,6 @@
 import { assertCount, endless, type Batches } from './batches.js';
 import { finite, type EvaluationBatches, type WeightedBatch } from './evaluation-batches.js';
-import { rowsInOrder, shuffledRows } from './length-buckets.js';
+import { shuffledOrder } from './length-buckets.js';
 import { tokenDocuments, type TokenDocuments } from './token-source.js';
 
 export interface PackedBatchesOptions {
@@ -25,19 +25,28 @@ export interface PackedBatchesOptions {
  * Memory is that of some numbers a document. @throws {RangeError} where an option is out of range, or there are fewer rows than B.
  */
 export function packedBatches({ seed, ...options }: PackedBatchesOptions): Batches {
-  const { context, batch } = options, rows = packedRows(options);
-  if (rows.count < batch) throw new RangeError(`packedBatches: batch must be at most the number of rows that the documents fill (${rows.count}), got ${batch}`);
-  const rowsAt = shuffledRows({ lengths: rows.lengths, longest: context, batch, seed });
-  return endless([batch, context], (step) => rows.batchOf(rowsAt(step).examples));
+  assertCount('seed', seed, 0);
+  const { context, batch } = options, { count, batchOf } = packedRows(options), perEpoch = Math.floor(count / batch);
+  if (perEpoch === 0) throw new RangeError(`packedBatches: batch must be at most the number of rows that the documents fill (${count}), got ${batch}`);
+  let known: { readonly epoch: number; readonly order: Int32Array } | undefined;
+  return endless([batch, context], (step) => {
+    assertCount('step', step, 0);
+    const epoch = Math.floor(step / perEpoch), first = (step % perEpoch) * batch;
+    if (known?.epoch !== epoch) known = { epoch, order: shuffledOrder(count, seed, epoch) };
+    return batchOf(known.order.subarray(first, first + batch));
+  });
 }
 
 /** Every token of every document once, but their first ones. */
 export function packedEvaluation(options: Omit<PackedBatchesOptions, 'seed'>): EvaluationBatches {
-  const { context, batch } = options, rows = packedRows(options), batches = rowsInOrder({ lengths: rows.lengths, longest: context, batch });
-  return finite([batch, context], batches.length, rows.predictions, (index) => rows.batchOf(batches[index]!.examples));
+  const { context, batch } = options, { count, predictions, batchOf } = packedRows(options);
+  return finite([batch, context], Math.ceil(count / batch), predictions, (index) => batchOf(Int32Array.from({ length: Math.min(batch, count - index * batch) }, (_, row) => index * batch + row)));
 }
 
-/** Rows of parts of documents. Part p is of document `document[p]`, from token `start[p]` on; row r has the parts `order[first[r]]` to `order[first[r + 1] − 1]`. */
+/**
+ * Rows of parts of documents. Part p is of document `document[p]` and begins at its token `place[p]` · T; row r has the
+ * parts `order[first[r]]` to `order[first[r + 1] − 1]`.
+ */
 function packedRows({ documents: given, context, batch, window = 1024 }: Omit<PackedBatchesOptions, 'seed'>) {
   assertCount('context', context, 1);
   assertCount('batch', batch, 1);
@@ -48,33 +57,39 @@ function packedRows({ documents: given, context, batch, window = 1024 }: Omit<Pa
     predictions += Math.max(0, length - 1);
     parts += Math.ceil(Math.max(0, length - 1) / context);
   }
-  const document = new Uint32Array(parts), start = new Float64Array(parts), order = new Uint32Array(parts), first: number[] = [0];
-  const lengthOf = (part: number): number => Math.min(context, lengths[document[part]!]! - 1 - start[part]!);
-  for (let part = 0, placed = 0, begin = 0; begin < lengths.length; begin += window) {
-    const firstPart = part, open: { readonly row: number[]; left: number }[] = [];
-    for (let number = begin; number < Math.min(begin + window, lengths.length); number++) for (let at = 0; at < lengths[number]! - 1; at += context) {
+  const document = new Uint32Array(parts), place = new Uint32Array(parts), order = new Uint32Array(parts), first = new Uint32Array(parts + 1);
+  const lengthOf = (part: number): number => Math.min(context, lengths[document[part]!]! - 1 - place[part]! * context);
+  let part = 0, placed = 0, count = 0;
+  const close = (row: readonly number[]): void => {
+    order.set(row, placed);
+    first[++count] = placed += row.length;
+  };
+  for (let begin = 0; begin < lengths.length; begin += window) {
+    const rest: number[] = [], open: { readonly row: number[]; left: number }[] = [];
+    for (let number = begin; number < Math.min(begin + window, lengths.length); number++) for (let at = 0; at * context < lengths[number]! - 1; at++) {
       document[part] = number;
-      start[part++] = at;
+      place[part] = at;
+      // What fills a row by itself would come first, and into no other.
+      if (lengthOf(part) === context) close([part]);
+      else rest.push(part);
+      part++;
     }
-    for (const one of Array.from({ length: part - firstPart }, (_, i) => firstPart + i).sort((a, b) => lengthOf(b) - lengthOf(a))) {
-      let place = open.find(({ left }) => left >= lengthOf(one));
-      if (!place) open.push(place = { row: [], left: context });
-      place.row.push(one);
-      place.left -= lengthOf(one);
+    for (const one of rest.sort((a, b) => lengthOf(b) - lengthOf(a))) {
+      let found = open.find(({ left }) => left >= lengthOf(one));
+      if (!found) open.push(found = { row: [], left: context });
+      found.row.push(one);
+      found.left -= lengthOf(one);
     }
-    for (const { row } of open) {
-      order.set(row, placed);
-      first.push(placed += row.length);
-    }
+    for (const { row } of open) close(row);
   }
 
-  const batchOf = (rows: readonly number[]): WeightedBatch => {
+  const batchOf = (rows: Int32Array): WeightedBatch => {
     const size = batch * context, tokens = new Int32Array(size), targets = new Int32Array(size).fill(-1), weights = new Float32Array(size), segments = new Int32Array(size);
     for (const [row, number] of rows.entries()) {
       let at = row * context;
       for (const [i, part] of order.subarray(first[number], first[number + 1]).entries()) {
         const length = lengthOf(part), read = new Int32Array(length + 1);
-        documents.at(document[part]!).read(start[part]!, read);
+        documents.at(document[part]!).read(place[part]! * context, read);
         tokens.set(read.subarray(0, length), at);
         targets.set(read.subarray(1), at);
         weights.fill(1, at, at + length);
@@ -84,5 +99,5 @@ function packedRows({ documents: given, context, batch, window = 1024 }: Omit<Pa
     }
     return { tokens, targets, weights, segments, shape: [batch, context] };
   };
-  return { count: first.length - 1, lengths: new Uint32Array(first.length - 1).fill(context), predictions, batchOf };
+  return { count, predictions, batchOf };
 }
