@@ -68,24 +68,30 @@ export class ModEmitter {
   }
 }
 
-/** A lookup of a mask's blocks: `rows` of a workgroup's side by `steps` of the walk. */
-export interface BlockLookup { readonly binding: Binding; readonly step: number; state(row: string, block: string): string }
+/** Lists of a mask's blocks of `step` rows of the walk: those that are not empty, by rows of a workgroup's side. */
+export interface BlockLookup {
+  readonly binding: Binding;
+  readonly step: number;
+  /** The numbers, in the binding, of the first entry of `row` and of the one after its last. */
+  range(row: string): readonly [string, string];
+}
 
-/** Rows of a workgroup's side that share an entry. */
-const rowsPerEntry = 64;
+/** Rows of a workgroup's side that share a list. */
+const rowsPerList = 64;
 
 /**
- * The map of the mask for a walk over keys (or, `overQueries`, over queries) in blocks of `step`; undefined without a
- * mask, and where no block is empty or full.
+ * The lists of the mask for a walk over keys (or, `overQueries`, over queries) in blocks of `step`; undefined without a
+ * mask, and where no block is empty or full. An entry is twice the number of a block, plus 1 where all of it counts.
  */
-export function blockLookup(context: CompileContext, { B, H, T, S }: AttentionShape, { mask }: AttentionMods, step: number, overQueries: boolean): BlockLookup | undefined {
+export function blockLookup(context: CompileContext, { B, H, T, S, causal }: AttentionShape, { mask }: AttentionMods, step: number, overQueries: boolean): BlockLookup | undefined {
   if (!mask) return undefined;
-  const map = blockMap(mask, { B, H, T, S }, overQueries ? step : rowsPerEntry, overQueries ? rowsPerEntry : step);
+  const [queries, keys] = overQueries ? [step, rowsPerList] : [rowsPerList, step], map = blockMap(mask, { B, H, T, S }, queries, keys);
   if (map.every((state) => state === 1)) return undefined;
-  const columns = Math.ceil(S / (overQueries ? rowsPerEntry : step)), data = Uint32Array.from(map), region = context.table(data);
+  const columns = Math.ceil(S / keys), lists = Array.from({ length: Math.ceil(overQueries ? columns : T / queries) }, (_, row) => Array.from({ length: overQueries ? Math.ceil(T / queries) : columns }, (__, block) => {
+    const [i, j] = overQueries ? [block, row] : [row, block], state = map[i * columns + j]!;
+    return state === 0 || (causal && j * keys > Math.min(T, (i + 1) * queries) - 1 + S - T) ? [] : [2 * block + Number(state === 2)];
+  }).flat());
+  const starts = lists.reduce<number[]>((list, { length }) => [...list, list.at(-1)! + length], [lists.length + 1]), data = Uint32Array.from([...starts, ...lists.flat()]), region = context.table(data);
   const binding: Binding = { name: 'blocks', element: 'u32', vector: false, writable: false, buffer: region.buffer, offset: 0, size: Math.ceil(region.bytes / 16) * 16 };
-  return {
-    binding, step,
-    state: (row, block) => (overQueries ? `blocks[${block} * ${columns} + (${row}) / ${rowsPerEntry}]` : `blocks[((${row}) / ${rowsPerEntry}) * ${columns} + ${block}]`),
-  };
+  return { binding, step, range: (row) => [`blocks[(${row}) / ${rowsPerList}]`, `blocks[(${row}) / ${rowsPerList} + 1]`] };
 }

@@ -28,7 +28,7 @@ export interface Walk {
   readonly onGpu: boolean;
   /** Emits whether the mask lets the thread's row meet row `at`; undefined without a mask. */
   readonly mask?: ((at: string) => string) | undefined;
-  /** The map of blocks, and the number of the thread's own row in it (of the workgroup's first row, where they share one). */
+  /** The lists of blocks, and the number of the thread's own row in them (of the workgroup's first row, where they share one). */
   readonly lookup?: BlockLookup | undefined;
   readonly lookupRow: string;
   readonly sources: readonly { readonly name: string; readonly source: RowSource; readonly batch: string; readonly head: string }[];
@@ -47,15 +47,17 @@ export function forEachRow(context: CompileContext, body: Body, walk: Walk, turn
   const inRange = tests.length > 0 ? tests.join(' && ') : undefined;
   const rows = walk.onGpu ? tileRows(context, walk) : blockKeys, { mask } = walk, isFull = walk.lookup && 'isFull';
   const block = `${prefix}Block`;
-  /** Blocks of `rows` from the range's first on; empty ones are left out. */
-  const forEachBlock = (content: () => void): void => body.block(`for (var ${block} = ${wrap(groupFirst)} / ${rows}; ${block} * ${rows} < ${groupEnd}; ${block}++)`, () => {
-    if (walk.lookup) {
-      body.line(`let state = ${walk.lookup.state(walk.lookupRow, block)};`);
-      body.line('if (state == 0u) { continue; }');
-      body.line('let isFull = state == 2u;');
-    }
-    content();
-  });
+  /** Blocks of `rows` within the range that are not empty. */
+  const forEachBlock = (content: () => void): void => {
+    if (!walk.lookup) { body.block(`for (var ${block} = ${wrap(groupFirst)} / ${rows}; ${block} * ${rows} < ${groupEnd}; ${block}++)`, content); return; }
+    const [from, to] = walk.lookup.range(walk.lookupRow);
+    body.line(`let ${prefix}Last = ${to};`);
+    body.block(`for (var entry = ${from}; entry < ${prefix}Last; entry++)`, () => {
+      body.line(`let ${block} = i32(blocks[entry] / 2u);`);
+      body.line('let isFull = (blocks[entry] & 1u) == 1u;');
+      content();
+    });
+  };
   if (!walk.onGpu) {
     const meet = (visible: string | undefined): void => {
       for (const { name, source, batch, head } of sources) body.line(`let ${name}At = ${source.start(batch, head, at)};`);
