@@ -1,9 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { writeSafetensors } from '@ashlar/hub/node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { resolveConfig } from '../config/resolve.js';
+import { resolveConfig, resolveConfigFile } from '../config/resolve.js';
 import { prepareMaterials } from './prepare.js';
 
 let folder: string;
@@ -70,4 +71,13 @@ test('a classifier that begins from a masked language model has its tokens and i
   expect(table.shape).toEqual([masked.tokenizer.vocabularySize + 1, 8]);
   expect(await table.read()).toEqual(new Map(parameters).get('tokens.weight')!.data);
   await expect(begun({ tokenizer: { type: 'bytePairs', vocabularySize: 260 } })).rejects.toThrow(/training\.from: the run in .* has other tokens than the data\.tokenizer of this one; leave data\.tokenizer out to take those of the run/);
+});
+
+test('the configs of language-id differ in what is learned alone: parameters, tokens and held-out texts are the same', () => {
+  const [all, few, pretraining] = ['language-id', 'language-id-few-labels', 'language-id-pretraining'].map((name) => {
+    const { model: { maxLength, head, dropout, ...model }, data: { labelled, ...data } } = resolveConfigFile(fileURLToPath(new URL(`../../../../configs/${name}.json`, import.meta.url)), { set: [] }) as ReturnType<typeof resolveConfig> & { model: { head?: unknown } };
+    return { model, data };
+  });
+  expect(few).toEqual(all);
+  expect(pretraining).toEqual(all);
 });
