@@ -49,8 +49,23 @@ describe('the automaton of a regular expression', () => {
     expect([...['ab', 'AB', 'aB']].every((text) => accepts(automatonOf(/ab/i), text))).toBe(true);
     expect(accepts(automatonOf(/ab/), 'AB')).toBe(false);
   });
-  test.each<[string | RegExp, string]>([['(', 'Unterminated group'], ['a(?=b)', 'a(?=b): Assertions are not supported'], ['\\ba', 'Assertions'], ['(a+)\\1', 'Backreferences are not supported'], ['a|$', 'Assertions'], ['[]', 'no text matches it'], [/a/m, 'the flag m is not supported'], ['(?:a|b)*a(?:a|b){20}', 'not allowed to create more than']])('refuses %s', (pattern, message) => {
+  test.each<[string | RegExp, string]>([['(', 'Unterminated group'], ['a(?=b)', 'a(?=b): Assertions are not supported'], ['\\ba', 'Assertions'], ['(a+)\\1', 'Backreferences are not supported'], ['a|$', 'Assertions'], ['[]', 'no text matches it'], [/a/m, 'the flag m is not supported'], ['(?:a|b)*a(?:a|b){20}', 'it has more than 10000 states; make it smaller']])('refuses %s', (pattern, message) => {
     expect(() => automatonOf(pattern)).toThrow(message);
+  });
+  // Here the time is what is asked for; it is some tenths of a second on an idle machine.
+  test.each<[string, string]>([
+    ['repetitions of nothing', '(?:(?:){100000}){100000}'], ['repetitions inside each other', '(?:(?:(?:a?){99}){99}){99}'], ['many paths of one text', '(?:(?:a?){50}){50}'], ['stars inside each other', `${'(?:'.repeat(2000)}a${')*'.repeat(2000)}`],
+    ['many letters', '\\p{L}'.repeat(14_000)], ['letters of either case', '[\\p{L}\\p{N}]{1,5000}'], ['all texts with a letter far from the end', `.*a.{${200}}`], ['a long choice', Array.from({ length: 20_000 }, (_, i) => i).join('|')], ['a very long text', 'a'.repeat(100_001)],
+  ])('%s: done or refused at once', (_, pattern) => {
+    const start = process.cpuUsage();
+    try {
+      automatonOf(pattern);
+    } catch (error) {
+      expect((error as Error).message).toMatch(/too much work|more than 10000 |up to 100000 characters|nested too deep/);
+      expect((error as Error).message.length).toBeLessThan(300);
+    }
+    const { user, system } = process.cpuUsage(start);
+    expect((user + system) / 1e6, 'seconds').toBeLessThan(2);
   });
 });
 
@@ -111,6 +126,10 @@ describe('JSON by a schema', () => {
     }));
     expect(accepts(automaton, '{"age":1,"name":"x"}')).toBe(false);
     expect(accepts(automaton, '{"name":"x"}')).toBe(false);
+  });
+  test('what grows with each reference is refused at once', () => {
+    const $defs = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`a${i}`, i === 39 ? { type: 'null' } : { anyOf: [{ $ref: `#/$defs/a${i + 1}` }, { type: 'object', properties: Object.fromEntries(Array.from({ length: 9 }, (_, k) => [k, { $ref: `#/$defs/a${i + 1}` }])) }] }]));
+    expect(() => jsonSchemaPattern({ $ref: '#/$defs/a0', $defs })).toThrow('as a regular expression it would have more than 100000 characters');
   });
   test.each<[JsonSchema, string]>([
     [true, 'at its root: expected a schema object, got true'],

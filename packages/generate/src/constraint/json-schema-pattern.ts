@@ -27,7 +27,8 @@ const formats: Readonly<Record<string, string>> = { date, time, 'date-time': `${
  * @throws {JsonSchemaError} on all else, by its name and place.
  */
 export function jsonSchemaPattern(schema: JsonSchema): string {
-  const patternOf = (one: unknown, path: string, refs: readonly string[]): string => {
+  const patternOf = (one: unknown, path: string, refs: readonly string[]): string => bounded(wholePatternOf(one, path, refs), path);
+  const wholePatternOf = (one: unknown, path: string, refs: readonly string[]): string => {
     if (typeof one !== 'object' || one === null || Array.isArray(one)) throw new JsonSchemaError(path, `expected a schema object, got ${JSON.stringify(one)}`);
     const given = one as SchemaObject, keys = Object.keys(given).filter((key) => !annotations.has(key));
     const alone = (key: string): void => {
@@ -96,9 +97,10 @@ function objectPattern(given: SchemaObject, path: string, inner: (child: unknown
   if (unnamed !== undefined) throw new JsonSchemaError(path, `${JSON.stringify(unnamed)} is required, and properties does not name it`);
   const members = Object.entries(properties).map(([name, child]) => ({ isRequired: required.includes(name), pattern: `${literal(JSON.stringify(name))}:${inner(child, 'properties', name)}` }));
   const following = (list: typeof members): string => list.map(({ isRequired, pattern }) => (isRequired ? `,${pattern}` : `(?:,${pattern})?`)).join('');
-  const first = members.findIndex(({ isRequired }) => isRequired);
+  const first = members.findIndex(({ isRequired }) => isRequired), beginnings = first < 0 ? members.length : first + 1;
+  if (beginnings * members.reduce((sum, { pattern }) => sum + pattern.length, 0) > longest) throw new JsonSchemaError(path, tooMuch);
   // The first member that is there has no comma before it: one of those up to the first required, or any.
-  const starts = members.slice(0, first < 0 ? members.length : first + 1).map(({ pattern }, i) => `${pattern}${following(members.slice(i + 1))}`);
+  const starts = members.slice(0, beginnings).map(({ pattern }, i) => `${pattern}${following(members.slice(i + 1))}`);
   return String.raw`\{${starts.length === 0 ? '' : `${either(starts)}${first < 0 ? '?' : ''}`}\}`;
 }
 
@@ -127,6 +129,13 @@ function resolve(root: JsonSchema, ref: string, path: string): unknown {
     at = (at as Readonly<Record<string, unknown>>)[step];
   }
   return at;
+}
+
+/** Parts that stand in several places are written out in each. */
+const longest = 100_000, tooMuch = `as a regular expression it would have more than ${longest} characters; ask for less at once`;
+function bounded(pattern: string, path: string): string {
+  if (pattern.length > longest) throw new JsonSchemaError(path, tooMuch);
+  return pattern;
 }
 
 const either = (patterns: readonly string[]): string => (patterns.length === 1 ? patterns[0]! : `(?:${patterns.join('|')})`);

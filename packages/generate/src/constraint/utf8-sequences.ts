@@ -1,5 +1,4 @@
-import { CharSet, type NoParent } from 'refa';
-import type { CharacterClass, Concatenation, Element, Expression } from 'refa';
+import type { CharSet } from 'refa';
 
 const continuation = { low: 0x80, high: 0xbf };
 const surrogates = { min: 0xd800, max: 0xdfff };
@@ -7,27 +6,10 @@ const surrogates = { min: 0xd800, max: 0xdfff };
 const lastOfLength = [0x7f, 0x7ff, 0xffff, 0x10ffff];
 const encoder = new TextEncoder();
 
-type ByteRange = { readonly low: number; readonly high: number };
+export type ByteRange = { readonly low: number; readonly high: number };
 
-/** A regular expression over code points as one over the bytes of their UTF-8: each set of characters becomes sequences of byte ranges. */
-export function utf8Expression(expression: NoParent<Expression>): NoParent<Expression> {
-  return { type: 'Expression', alternatives: alternativesOf(expression.alternatives) };
-}
-
-const alternativesOf = (alternatives: readonly NoParent<Concatenation>[]): NoParent<Concatenation>[] => alternatives.map(({ elements }) => ({ type: 'Concatenation', elements: elements.map(elementOf) }));
-
-function elementOf(element: NoParent<Element>): NoParent<Element> {
-  switch (element.type) {
-    case 'CharacterClass': return { type: 'Alternation', alternatives: sequencesOf(element.characters).map((sequence) => ({ type: 'Concatenation', elements: sequence.map(byteClass) })) };
-    case 'Alternation': return { type: 'Alternation', alternatives: alternativesOf(element.alternatives) };
-    case 'Quantifier': return { type: 'Quantifier', min: element.min, max: element.max, lazy: false, alternatives: alternativesOf(element.alternatives) };
-    default: throw new Error(`regular expression: a ${element.type.toLowerCase()} is not supported`);
-  }
-}
-
-const byteClass = ({ low, high }: ByteRange): NoParent<CharacterClass> => ({ type: 'CharacterClass', characters: CharSet.fromRange(0xff, { min: low, max: high }) });
-
-function sequencesOf(characters: CharSet): ByteRange[][] {
+/** A set of characters as sequences of ranges of bytes: those of their UTF-8. */
+export function byteSequences(characters: CharSet): ByteRange[][] {
   const sequences: ByteRange[][] = [];
   for (const { min, max } of characters.without(surrogates).ranges) {
     for (let low = min; low <= max;) {
