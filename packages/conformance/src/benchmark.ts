@@ -70,6 +70,7 @@ export interface TimedCase<P extends CaseParameters = CaseParameters> {
   /** Median over the rounds, of one call. */
   readonly ms: number;
   readonly work: CaseWork;
+  /** Those of `figures()`; and where the shared device computes on the processor, `processorMs`, the median of what all threads of the process took for one call. */
   readonly figures: Readonly<Record<string, number>>;
 }
 

@@ -2,11 +2,12 @@
 import { createInterface } from 'node:readline';
 import type { BenchmarkPlace, PreparedCase } from '@ashlar/conformance/benchmark';
 import type { Device } from '@ashlar/tensor';
-import { threadsOf } from '../own/device-options.js';
+import { isProcessor, threadsOf } from '../own/device-options.js';
 import { openDeviceFor } from '../own/open-device.js';
 import { failure, send } from './conversation.js';
 import { loadBenchmarks } from './discover.js';
 import type { CaseState, FinishedMessage, ReadyMessage, TimedMessage, WorkerCommand, WorkerOrder } from './messages.js';
+import { summarize } from './summary.js';
 
 const order = JSON.parse(process.argv[2]!) as WorkerOrder;
 let shared: Promise<Device> | undefined;
@@ -61,14 +62,20 @@ async function serve(): Promise<void> {
     }
   }
   send<ReadyMessage>({ event: 'ready', cases });
+  const processor = cases.map((): number[] => []);
   for await (const line of createInterface({ input: process.stdin })) {
     const told = JSON.parse(line) as WorkerCommand;
     if (told.command === 'time') {
-      send<TimedMessage>({ event: 'timed', ms: await time(prepared[told.case]!, told.calls) });
+      const before = process.cpuUsage(), ms = await time(prepared[told.case]!, told.calls), { user, system } = process.cpuUsage(before);
+      processor[told.case]!.push((user + system) / 1000 / told.calls);
+      send<TimedMessage>({ event: 'timed', ms });
       continue;
     }
     const figures: Readonly<Record<string, number>>[] = [];
-    for (const [i, one] of prepared.entries()) figures.push(cases[i]!.status === 'ready' ? await one!.figures?.() ?? {} : {});
+    for (const [i, one] of prepared.entries()) {
+      const onProcessor = shared !== undefined && isProcessor(order.device) && processor[i]!.length > 0;
+      figures.push(cases[i]!.status === 'ready' ? { ...(onProcessor && { processorMs: summarize(processor[i]!).median }), ...await one!.figures?.() } : {});
+    }
     const device = shared && (await shared).description;
     send<FinishedMessage>({ event: 'finished', ...(device !== undefined && { device }), peakRssBytes: process.resourceUsage().maxRSS * 1024, figures });
     break;

@@ -25,5 +25,8 @@ export function checkDeviceOptions({ device, adapter, threads }: DeviceOptions):
   if (device !== 'wasm' && threads !== undefined) throw new Error(`--threads is for the wasm device, got --device ${device}: leave it out`);
 }
 
+/** Whether a device that is asked for so surely computes on the processor, whose time is then its work's alone, however busy the machine. */
+export const isProcessor = ({ device, adapter }: DeviceOptions): boolean => device === 'wasm' || adapter === 'software' || adapter === 'swiftshader';
+
 /** Threads that computations on the processor may use. */
 export const threadsOf = ({ threads }: DeviceOptions): number => threads ?? availableParallelism();
