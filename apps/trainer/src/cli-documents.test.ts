@@ -1,11 +1,11 @@
 // Packed documents and hidden spans, from the config to the numbers.
-import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { readSafetensorsFile } from '@ashlar/hub/node';
 import { build, type Decoder, type ModelConfigInput } from '@ashlar/models';
 import { tensor } from '@ashlar/tensor';
 import { reference } from '@ashlar/tensor/reference';
-import { trainBytePairs } from '@ashlar/text';
+import { huggingFaceForm, trainBytePairs } from '@ashlar/text';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ashlar } from '../test/ashlar-in-process.js';
 import { playground, rowsOf, type Playground } from '../test/ashlar-process.js';
@@ -97,6 +97,18 @@ describe('packed documents', () => {
     const evaluated = await ashlar('eval', '--run', ground.at('paragraphs'), '--device', 'wasm', '--json', '--data', ground.at('other.txt'));
     expect(JSON.parse(evaluated.stdout)).toMatchObject({ part: 'whole text', predictions: 'the whale'.length + 'ship of the sea'.length });
   });
+});
+
+test("documents end with the tokenizer's own end, where a folder of Hugging Face names one", async () => {
+  const own = trainBytePairs([stories.join('\n')], { vocabularySize: 270 }), { tokenizer, config } = huggingFaceForm(own);
+  mkdirSync(ground.at('hf'));
+  writeFileSync(ground.at('hf', 'tokenizer.json'), JSON.stringify(tokenizer));
+  const at = (out: string) => train(out, { ...packing, data: { ...packing.data, tokenizer: { type: 'file', path: 'hf/tokenizer.json' } }, training: { ...course, steps: 6 } });
+  const without = await at('without-end');
+  writeFileSync(ground.at('hf', 'tokenizer_config.json'), JSON.stringify(config));
+  const withEnd = await at('with-end');
+  expect([without.code, withEnd.code], without.stderr + withEnd.stderr).toEqual([0, 0]);
+  expect(['without-end', 'with-end'].map((run) => (JSON.parse(readFileSync(ground.at(run, 'config.json'), 'utf8')) as { model: { vocabulary: number } }).model.vocabulary)).toEqual([own.vocabularySize + 1, own.vocabularySize]);
 });
 
 describe('tables', () => {

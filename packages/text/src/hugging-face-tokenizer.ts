@@ -8,8 +8,9 @@ export interface HuggingFaceTokenizerFiles {
   readonly tokenizer: object;
   /** The contents of `tokenizer_config.json`; default: none of its settings. */
   readonly config?: object;
-  /** The tokens before and after a text: config.json of a model has them. */
+  /** The token before a text: config.json of a model has it. */
   readonly begin?: number;
+  /** Those after it; default: that which the config calls `eos_token`. */
   readonly end?: readonly number[];
   readonly padding?: number;
 }
@@ -24,11 +25,11 @@ export function huggingFaceTokenizer({ tokenizer: json, config = {}, begin, end,
   for (const id of vocabulary.values()) vocabularySize = Math.max(vocabularySize, id + 1);
   if (vocabularySize === 0) throw new Error(`${name}: its vocabulary is empty`);
   for (const id of [begin, ...end ?? []]) if (id !== undefined) assertToken(id, vocabularySize, `${name}, special tokens`);
-  const about = { ...(begin === undefined ? {} : { begin }), ...(end === undefined ? {} : { end }), ...(padding === undefined ? {} : { padding }) }, mask = maskOf(json, config, vocabulary), frame = frameOf(library, vocabulary);
+  const about = { ...(begin === undefined ? {} : { begin }), ...(end === undefined ? {} : { end }), ...(padding === undefined ? {} : { padding }) }, mask = maskOf(json, config, vocabulary), frame = frameOf(library, vocabulary), named = namedToken(config, 'eos_token', vocabulary);
   const idsOf = (text: string): readonly number[] => library.encode(text, { add_special_tokens: false }).ids;
   const encode = isOfBlankWords(json as TokenizerForm) && !(config as { remove_space?: boolean }).remove_space ? byWords(idsOf) : (text: string) => Uint32Array.from(idsOf(text));
   return {
-    vocabularySize, ...about, ...(mask === undefined ? {} : { mask }), ...(frame ? { frame } : {}),
+    vocabularySize, ...(named === undefined ? {} : { end: [named] }), ...about, ...(mask === undefined ? {} : { mask }), ...(frame ? { frame } : {}),
     encode,
     decode(ids) {
       const list = Array.from(ids);
@@ -45,8 +46,13 @@ export function huggingFaceTokenizer({ tokenizer: json, config = {}, begin, end,
 
 /** The token that config calls `mask_token`; else the special one with the name that BERT's or RoBERTa's has. */
 function maskOf(json: object, config: object, vocabulary: ReadonlyMap<string, number>): number | undefined {
-  const { mask_token: named } = config as { mask_token?: string | { content?: string } | null }, { added_tokens: added = [] } = json as { added_tokens?: readonly { content: string; special?: boolean }[] };
-  const content = (typeof named === 'string' ? named : named?.content) ?? added.find((token) => token.special && ['[MASK]', '<mask>'].includes(token.content))?.content;
+  const { added_tokens: added = [] } = json as { added_tokens?: readonly { content: string; special?: boolean }[] }, usual = added.find((token) => token.special && ['[MASK]', '<mask>'].includes(token.content))?.content;
+  return namedToken(config, 'mask_token', vocabulary) ?? (usual === undefined ? undefined : vocabulary.get(usual));
+}
+
+/** The token that tokenizer_config.json names so. */
+function namedToken(config: object, key: string, vocabulary: ReadonlyMap<string, number>): number | undefined {
+  const named = (config as { readonly [key: string]: string | { readonly content?: string } | null | undefined })[key], content = typeof named === 'string' ? named : named?.content;
   return content === undefined ? undefined : vocabulary.get(content);
 }
 

@@ -1,13 +1,14 @@
-import { byteTokenizer, characterTokenizer, huggingFaceTokenizer, symbolsOf, symbolTokenizer, tokenizerFromJSON, trainBytePairs, type Tokenizer } from '@ashlar/text';
+import { loadHuggingFaceTokenizer } from '@ashlar/hub/node';
+import { byteTokenizer, characterTokenizer, symbolsOf, symbolTokenizer, tokenizerFromJSON, trainBytePairs, type Tokenizer } from '@ashlar/text';
 import type { TokenizerConfig } from '../config/sections.js';
 import { exitCodes, Failure } from '../failure.js';
 import { readJson } from '../run-folder.js';
 
-/** Reads what `tokenizer.toJSON()` gave, or a tokenizer.json of Hugging Face. @throws {Failure} with exit code 3 where it is missing or damaged. */
+/** Reads what `tokenizer.toJSON()` gave, or a tokenizer.json of Hugging Face, with the tokenizer_config.json beside it. @throws {Failure} with exit code 3 where it is missing or damaged. */
 export function readTokenizer(path: string): Tokenizer {
   const json = readJson(path);
   try {
-    return typeof json === 'object' && json !== null && 'model' in json ? huggingFaceTokenizer({ tokenizer: json }) : tokenizerFromJSON(json);
+    return typeof json === 'object' && json !== null && 'model' in json ? loadHuggingFaceTokenizer(path)! : tokenizerFromJSON(json);
   } catch (error) {
     throw new Failure(exitCodes.data, `${path}: ${(error as Error).message}`, { cause: error });
   }
