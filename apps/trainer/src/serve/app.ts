@@ -12,7 +12,7 @@ interface Wording {
   readonly id: string;
   readonly object: string;
   readonly chunkObject: string;
-  /** The one choice of a whole answer. */
+  /** A choice of a whole answer. */
   readonly choice: (text: string) => object;
   /** What a piece of the stream adds; `undefined`: the end. */
   readonly delta: (text: string | undefined, first: boolean) => object;
@@ -79,13 +79,17 @@ export function serviceApp(service: Service, closing: AbortSignal): Hono<Env> {
       const usage = (): object => ({ prompt_tokens: job.promptTokens, completion_tokens: count.tokens, total_tokens: job.promptTokens + count.tokens });
       if (!request.stream) {
         if (request.stream_options !== undefined) throw new ApiError(400, 'stream_options go with stream: true', 'invalid_value', 'stream_options');
-        let text = '';
-        const pieces = job.run(signal, count);
-        for (;;) {
-          const { value, done } = await pieces.next();
-          if (done) return context.json({ ...head, object: wording.object, choices: [{ index: 0, ...wording.choice(text), logprobs: null, finish_reason: value }], usage: usage() });
-          text += value;
+        const choices: object[] = [];
+        for (let index = 0; index < job.texts; index++) {
+          let text = '', ending: string | undefined;
+          for (const pieces = job.run(index, signal, count); ending === undefined;) {
+            const { value, done } = await pieces.next();
+            if (done) ending = value;
+            else text += value;
+          }
+          choices.push({ index, ...wording.choice(text), logprobs: null, finish_reason: ending });
         }
+        return context.json({ ...head, object: wording.object, choices, usage: usage() });
       }
       context.set('streams', true);
       const withUsage = request.stream_options?.include_usage === true;
@@ -94,13 +98,15 @@ export function serviceApp(service: Service, closing: AbortSignal): Hono<Env> {
         // Not awaited: a client that does not read may not keep a worker; what waits for it is bounded by the tokens of a request.
         let sent: Promise<unknown> = Promise.resolve();
         const send = (data: string): void => { sent = stream.write(`data: ${data}\n\n`); };
-        const chunk = (text: string | undefined, first: boolean, ending: string | null): void => send(JSON.stringify({ ...head, object: wording.chunkObject, choices: [{ index: 0, ...wording.delta(text, first), logprobs: null, finish_reason: ending }], ...(withUsage ? { usage: null } : {}) }));
+        const chunk = (index: number, text: string | undefined, first: boolean, ending: string | null): void => send(JSON.stringify({ ...head, object: wording.chunkObject, choices: [{ index, ...wording.delta(text, first), logprobs: null, finish_reason: ending }], ...(withUsage ? { usage: null } : {}) }));
         try {
-          const pieces = job.run(signal, count);
-          for (let first = true; ; first = false) {
-            const { value, done } = await pieces.next();
-            chunk(done ? undefined : value, first, done ? value : null);
-            if (done) break;
+          for (let index = 0; index < job.texts; index++) {
+            const pieces = job.run(index, signal, count);
+            for (let first = true; ; first = false) {
+              const { value, done } = await pieces.next();
+              chunk(index, done ? undefined : value, first, done ? value : null);
+              if (done) break;
+            }
           }
           if (withUsage) send(JSON.stringify({ ...head, object: wording.chunkObject, choices: [], usage: usage() }));
           send('[DONE]');

@@ -24,7 +24,8 @@ const shared = {
   ])),
   /** Of the client's own book-keeping. */
   user: optional(z.string()), metadata: optional(z.record(z.string(), z.string())),
-  n: nothing(1), presence_penalty: nothing(0), frequency_penalty: nothing(0),
+  /** Texts, one after the other. */
+  n: optional(z.int().gte(1).lte(128)), presence_penalty: nothing(0), frequency_penalty: nothing(0),
 };
 const tokenCount = optional(z.int().gte(1));
 

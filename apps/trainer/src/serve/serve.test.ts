@@ -90,6 +90,16 @@ describe("OpenAI's own client", () => {
     expect(await by(7)).toBe(await by(7));
     expect(await by(8)).not.toBe(await by(7));
   });
+  test('several texts of one prompt, each as with a seed of its own', async () => {
+    const request = { model: 'tiny', prompt: 'a', max_tokens: 12, temperature: 2 }, alone = async (seed: number) => (await client.completions.create({ ...request, seed })).choices[0]!.text;
+    const wanted = [await alone(5), await alone(6), await alone(7)], { choices, usage } = await client.completions.create({ ...request, seed: 5, n: 3 });
+    expect(choices.map(({ index, text }) => [index, text])).toEqual(wanted.map((text, index) => [index, text]));
+    expect(usage).toMatchObject({ prompt_tokens: 1, completion_tokens: 36 });
+    const pieces = ['', '', ''];
+    for await (const { choices: [choice] } of await client.completions.create({ ...request, seed: 5, n: 3, stream: true })) pieces[choice!.index] += choice!.text;
+    expect(pieces).toEqual(wanted);
+    expect((await client.chat.completions.create({ model: 'tiny', messages: [{ role: 'user', content: 'x' }], max_tokens: 4, n: 2 })).choices.map(({ index, message }) => [index, typeof message.content])).toEqual([[0, 'string'], [1, 'string']]);
+  });
   test('gets JSON by a schema, and text by a regular expression', async () => {
     const schema = { type: 'object', properties: { ok: { type: 'boolean' }, kind: { enum: ['whale', 'ship'] } }, required: ['ok', 'kind'], additionalProperties: false };
     const answer = await client.chat.completions.create({ model: 'tiny', messages: [{ role: 'user', content: 'x' }], max_tokens: 60, response_format: { type: 'json_schema', json_schema: { name: 'thing', strict: true, schema } } });
@@ -115,7 +125,9 @@ describe('refused as OpenAI words it', () => {
     [{ prompt: [256] }, 400, 'tokens run from 0 to 255, got 256', 'invalid_value'],
     [{ prompt: '\ud800' }, 400, 'half a surrogate pair', 'invalid_value'],
     [{ temperature: 3 }, 400, 'temperature', 'invalid_value'],
-    [{ n: 2 }, 400, 'n', 'invalid_value'],
+    [{ n: 0 }, 400, 'n: ', 'invalid_value'],
+    [{ n: 10, max_tokens: 100 }, 400, 'n times max_tokens must be at most 900, got 10 times 100', 'invalid_value'],
+    [{ regex: '(?:(?:a?){50}){50}' }, 400, 'it takes too much work to prepare', 'invalid_value'],
     [{ logprobs: 3 }, 400, 'logprobs', 'invalid_value'],
     [{ logit_bias: { 1: 2 } }, 400, 'logit_bias is not supported', 'unsupported_parameter'],
     [{ stop: [''] }, 400, 'stop', 'invalid_value'],
@@ -123,6 +135,26 @@ describe('refused as OpenAI words it', () => {
     [{ response_format: { type: 'json_schema', json_schema: { schema: { not: {} } } } }, 400, 'response_format: JSON schema, at its root', 'invalid_value'],
     [{ stream_options: { include_usage: true } }, 400, 'stream_options go with stream: true', 'invalid_value'],
   ])('%j', refused);
+  // OpenAI's parameters that ask for what is not here; null, or what asks for nothing, is let pass.
+  const both: Readonly<Record<string, unknown>> = { frequency_penalty: 0.5, logit_bias: { 1: 2 }, presence_penalty: 1, service_tier: 'flex', store: true, prompt_cache_key: 'x', safety_identifier: 'x' };
+  const ofCompletions = { ...both, best_of: 2, echo: true, logprobs: 3, suffix: 'x' };
+  const ofChat = {
+    ...both, audio: { voice: 'x', format: 'mp3' }, function_call: 'auto', functions: [{ name: 'x' }], logprobs: true, modalities: ['audio'], parallel_tool_calls: true, prediction: { type: 'content', content: 'x' }, reasoning_effort: 'low',
+    response_format: { type: 'json_object' }, tool_choice: 'auto', tools: [{ type: 'function', function: { name: 'x' } }], top_logprobs: 2, verbosity: 'low', web_search_options: {},
+  };
+  const asked = async (path: string, request: object): Promise<[number, string | null]> => {
+    const response = await post(path, JSON.stringify({ model: 'tiny', temperature: 0, max_tokens: 2, ...request })), { error } = await response.json() as { error?: { param: string | null } };
+    return [response.status, error?.param ?? null];
+  };
+  test.each([...Object.entries(ofCompletions).map((one) => ['/completions', ...one] as const), ...Object.entries(ofChat).map((one) => ['/chat/completions', ...one] as const)])('%s: %s is refused by its name', async (path, name, value) => {
+    const given = path === '/completions' ? { prompt: 'x' } : { messages: [{ role: 'user', content: 'x' }] };
+    expect(await asked(path, { ...given, [name]: value })).toEqual([400, name]);
+    if (['best_of', 'echo', 'logprobs', 'suffix', 'presence_penalty', 'frequency_penalty'].includes(name)) expect(await asked(path, { ...given, [name]: null })).toEqual([200, null]);
+  });
+  test.each([{ role: 'tool', content: 'x', tool_call_id: 'y' }, { role: 'assistant', content: null, tool_calls: [] }, { role: 'user', content: [{ type: 'image_url', image_url: { url: 'x' } }] }, { role: 'user', content: 'x', name: 'y' }])('the message %j is refused', async (message) => {
+    const [status, param] = await asked('/chat/completions', { messages: [message] });
+    expect([status, param]).toEqual([400, expect.stringMatching(/^(messages|name)/)]);
+  });
   test('malformed JSON, another content type, too long a body, another path', async () => {
     const told = async (response: Response): Promise<[number, string]> => [response.status, (await response.json() as { error: { message: string } }).error.message];
     expect(await told(await post('/completions', '{"model": '))).toEqual([400, expect.stringContaining('the body is not valid JSON') as string]);

@@ -30,8 +30,10 @@ export interface ServiceOptions {
 /** A text to be written. */
 export interface Job {
   readonly promptTokens: number;
-  /** The text as it comes, then why it ended. `count.tokens` is how many tokens were written so far. */
-  run(signal: AbortSignal, count: { tokens: number }): AsyncGenerator<string, 'stop' | 'length'>;
+  /** How many texts are asked for. */
+  readonly texts: number;
+  /** One of the texts as it comes, then why it ended. `count.tokens` is how many tokens were written so far. */
+  run(index: number, signal: AbortSignal, count: { tokens: number }): AsyncGenerator<string, 'stop' | 'length'>;
 }
 
 const defaultTokens = 256;
@@ -76,14 +78,16 @@ export class Service {
     if (asked !== undefined && asked > limits.maxTokens) throw new ApiError(400, `max_tokens must be at most ${limits.maxTokens}, got ${asked}`, 'invalid_value', 'max_tokens');
     const room = context - prompt.length + 1, maxTokens = asked ?? Math.min(defaultTokens, limits.maxTokens, room);
     if (room < Math.max(maxTokens, 1)) throw new ApiError(400, `this model's maximum context length is ${context} tokens, and you asked for ${prompt.length + maxTokens} (${prompt.length} in the prompt, ${maxTokens} to write)`, 'context_length_exceeded', 'prompt' in request ? 'prompt' : 'messages');
+    const texts = request.n ?? 1, { seed = Math.floor(Math.random() * 2 ** 32) } = request;
+    if (texts * maxTokens > limits.maxTokens) throw new ApiError(400, `n times max_tokens must be at most ${limits.maxTokens}, got ${texts} times ${maxTokens}`, 'invalid_value', 'n');
     const constraint = this.#constraint(request), all = [...stops, ...[request.stop ?? []].flat()];
     const options = {
-      maxTokens, constraint, endTokens: tokenizer.end, seed: request.seed ?? Math.floor(Math.random() * 2 ** 32), temperature: request.temperature,
+      maxTokens, constraint, endTokens: tokenizer.end, temperature: request.temperature,
       topP: request.top_p, topK: request.top_k, minP: request.min_p, typical: request.typical_p, repetitionPenalty: request.repetition_penalty,
     };
     return {
-      promptTokens: prompt.length,
-      run: (signal, count) => writtenBy(this.admission, signal, (one) => untilStop(decoded(counted(one.write(prompt, { ...options, signal }), count), tokenizer, prompt), all)),
+      promptTokens: prompt.length, texts,
+      run: (index, signal, count) => writtenBy(this.admission, signal, (one) => untilStop(decoded(counted(one.write(prompt, { ...options, seed: seed + index, signal }), count), tokenizer, prompt), all)),
     };
   }
 
