@@ -51,7 +51,7 @@ class Cross extends HeadAttention {
       if (!cache?.has('contextKeys')) throw new Error('cross: context is missing: what the keys and values come from, [B, S, C′]; a cache keeps it from the first call on');
       return { q, k: read(cache.state('contextKeys')), v: read(cache.state('contextValues')) };
     }
-    const k = this.split(this.key.forward(context), kvHeads), v = this.split(this.value.forward(context), kvHeads);
+    const of = (projection: Linear): Tensor => { const part = this.split(projection.forward(context), kvHeads); return part.cast(cache?.dtype ?? part.dtype); }, k = of(this.key), v = of(this.value);
     if (cache?.join) return { q, k: cache.join('contextKeys', k), v: cache.join('contextValues', v) };
     if (cache) for (const [name, part] of [['contextKeys', k], ['contextValues', v]] as const) assign(cache.state(name, { shape: part.shape, dtype: part.dtype, tokens: Infinity, rolls: true }), part);
     return { q, k, v };

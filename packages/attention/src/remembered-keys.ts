@@ -16,8 +16,8 @@ const floorMod = (x: Tensor, n: number): Tensor => x.mod(n).add(n).mod(n);
 export function remember(cache: LayerCache, computed: Readonly<Record<string, Tensor>>, reach: number | undefined, { x, keyPadding, segments }: AttentionInput): Remembered {
   if (segments) throw new Error('a cache holds one document a row; leave out segments');
   const [rows, count] = x.shape as [number, number], padding = keyPadding?.cast('i32') ?? (cache.has('padding') ? zeros([rows, count], 'i32') : undefined);
-  const added = padding ? { ...computed, padding: padding.reshape([rows, 1, count]) } : computed;
-  const paddingOf = (kept: Tensor | undefined): Tensor | undefined => kept?.reshape([rows, kept.shape[2]!]).ne(0);
+  const kept = Object.fromEntries(Object.entries(computed).map(([name, part]) => [name, part.cast(cache.dtype ?? part.dtype)])), added: Readonly<Record<string, Tensor>> = padding ? { ...kept, padding: padding.reshape([rows, 1, count]) } : kept;
+  const paddingOf = (all: Tensor | undefined): Tensor | undefined => all?.reshape([rows, all.shape[2]!]).ne(0);
   if (cache.join) {
     const parts = Object.entries(added).map(([name, part]) => cache.join!(name, part));
     return { parts, keyPadding: paddingOf(padding && parts.at(-1)), places: undefined };

@@ -82,10 +82,11 @@ export abstract class SoftmaxAttention extends Module implements Attention {
   /** Attention with the part's own mask and the input's, its score mod and the positional encoding's, soft cap and sinks. */
   protected attendTo({ mask, segments, keyPadding, prefix }: AttentionInput, { q, k, v }: Projected, { firstQuery, queries = q, places }: AttendTo): Tensor {
     const own = prefix ? this.#withPrefix(prefix) : this.mask;
-    return attend(q, k, v, {
+    // A cache may keep keys and values in another dtype.
+    return attend(q.cast(k.dtype), k, v, {
       mask: mask && own ? and(own, mask) : mask ?? own, score: this.#scoreMod(queries, firstQuery), scale: this.#scale, softcap: this.#options.softcap, sinks: this.sinks && read(this.sinks),
       segments, keyPadding, places, dropout: this.site.dropout.attention, strongest: this.shape.strongest,
-    });
+    }).cast(q.dtype);
   }
 
   /** The part's mask where the first tokens of a row, i32 [B], see each other both ways. */

@@ -12,7 +12,7 @@ export interface ReadableModel {
   readonly keepsCache: boolean;
   /** Tokens [B, T] (i32) give logits [B, T, V], each from the tokens up to its own alone. */
   logits(tokens: Tensor): Tensor;
-  cache(options?: { readonly capacity?: number }): DecodingCache;
+  cache(options?: { readonly capacity?: number; readonly dtype?: 'f32' | 'f16' | undefined }): DecodingCache;
   /** The same for tokens that follow those in the cache. */
   cachedLogits(tokens: Tensor, cache: DecodingCache, start: Tensor): Tensor;
 }
@@ -26,7 +26,7 @@ export interface ReadablePairModel {
   readonly encoder: { readonly maxLength: number | undefined };
   /** Source tokens [B, S] (i32), of which some are padding (bool [B, S]), give states [B, S, C]. */
   encode(source: Tensor, input: { readonly padding: Tensor }): Tensor;
-  cache(options?: { readonly capacity?: number }): DecodingCache;
+  cache(options?: { readonly capacity?: number; readonly dtype?: 'f32' | 'f16' | undefined }): DecodingCache;
   /** Logits of target tokens that follow those in the cache; `encoded` and its padding with the first of them. */
   cachedLogits(tokens: Tensor, cache: DecodingCache, start: Tensor, input?: { readonly encoded: Tensor; readonly sourcePadding: Tensor }): Tensor;
 }
@@ -65,6 +65,8 @@ export interface ReaderOptions {
   readonly sourceContext?: number | undefined;
   /** Whether each token is computed once, by the model's cache; default: where the model keeps one. */
   readonly cache?: boolean | undefined;
+  /** In which dtype the cache keeps keys and values; `f16` takes half the memory, on devices that have it. Default `f32`. */
+  readonly cacheDtype?: 'f32' | 'f16' | undefined;
 }
 
 /** A source and its padding, each [B, S]. */
@@ -262,7 +264,7 @@ class WindowReader implements Reader {
 }
 
 /** @throws {RangeError} where neither `context` nor the model says how long a text may be. */
-export function openReader({ model, device, batch = 1, context = model.maxLength, sourceContext, cache: wantsCache }: ReaderOptions): Reader {
+export function openReader({ model, device, batch = 1, context = model.maxLength, sourceContext, cache: wantsCache, cacheDtype: dtype }: ReaderOptions): Reader {
   if (context === undefined) throw new RangeError('generate: say how many tokens the text may have (context), as the model has no maxLength');
   requireCount('generate', 'context', context);
   requireCount('generate', 'batch', batch);
@@ -272,11 +274,12 @@ export function openReader({ model, device, batch = 1, context = model.maxLength
     if (longest === undefined) throw new RangeError('generate: say how many tokens a source may have (sourceContext), as the encoder has no maxLength');
     requireCount('generate', 'sourceContext', longest);
     if (wantsCache === false) throw new RangeError('generate: a model that writes from a source is read with its cache; leave out cache: false');
-    const cache = model.cache({ capacity: context });
+    const cache = model.cache({ capacity: context, dtype });
     return new CachedReader({ device, cache, batch, sourceContext: longest, logits: (tokens, start, source) => model.cachedLogits(tokens, cache, start, source && { encoded: model.encode(source.tokens, { padding: source.padding }), sourcePadding: source.padding }) });
   }
   if (sourceContext !== undefined) throw new RangeError('generate: sourceContext is of models that write from a source');
+  if (dtype !== undefined && !(wantsCache ?? model.keepsCache)) throw new RangeError('generate: cacheDtype is of a cache, and there is none; leave it out');
   if (!(wantsCache ?? model.keepsCache)) return new WindowReader(model, device, context, batch);
-  const cache = model.cache({ capacity: context });
+  const cache = model.cache({ capacity: context, dtype });
   return new CachedReader({ device, cache, batch, logits: (tokens, start) => model.cachedLogits(tokens, cache, start) });
 }

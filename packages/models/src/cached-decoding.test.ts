@@ -38,6 +38,27 @@ describe.each<[string, () => Device | Promise<Device>]>([['reference', reference
   });
 });
 
+// The reference device does not round.
+describe('a cache in half precision, on wasm', () => {
+  test.each(Object.entries(attentions).filter(([name]) => !['multiHead', 'topK', 'retention'].includes(name)))('%s', async (name, attention) => {
+    const device = await wasm(), model = build({ ...config, attention }, { seed: 3 });
+    const decode = async (dtype: 'f32' | 'f16'): Promise<{ logits: number[]; bytes: number }> => {
+      const cache = model.cache({ dtype }), step = jit((given: Tensor, start: Tensor) => model.cachedLogits(given, cache, start), { device }), logits = [...await step(tokens(0, 7), cache.extend(7)).data()];
+      for (let t = 7; t < text.length; t++) logits.push(...await step(tokens(t, t + 1), cache.extend(1)).data());
+      step.release();
+      const recurrent = [...await cache.state()].filter(([state]) => /layers\.2/.test(state) && name.includes('recurrent')).reduce((sum, [, data]) => sum + data.byteLength, 0);
+      return { logits, bytes: cache.bytes - recurrent };
+    };
+    const whole = await decode('f32'), half = await decode('f16'), likeliest = (logits: readonly number[], t: number): number => { const row = logits.slice(t * 11, t * 11 + 11); return row.indexOf(Math.max(...row)); };
+    expect(half.bytes).toBe(whole.bytes / 2);
+    const worst = Math.max(...whole.logits.map((value, i) => Math.abs(value - half.logits[i]!)));
+    expect(worst).toBeGreaterThan(1e-6);
+    expect(worst).toBeLessThan(4e-3 * (1 + Math.max(...whole.logits.map(Math.abs))));
+    for (let t = 0; t < text.length; t++) expect(likeliest(half.logits, t), `token ${t}`).toBe(likeliest(whole.logits, t));
+    await device.close();
+  });
+});
+
 describe('the cache', () => {
   const model = build({ ...config, attention: attentions['grouped with sinks']! }, { seed: 3 }), device = reference();
   test('goes back to a shorter text', async () => {

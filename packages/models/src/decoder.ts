@@ -68,12 +68,13 @@ export class Decoder extends LayerStack {
 
   /**
    * A cache for `cachedLogits`. @param options.capacity How many tokens layers without a window remember; default maxLength.
+   * @param options.dtype In which keys and values are kept; default f32.
    * @throws {RangeError} where neither is given, or it is greater than maxLength.
    */
-  cache({ capacity = this.maxLength }: { readonly capacity?: number | undefined } = {}): DecodingCache {
+  cache({ capacity = this.maxLength, dtype }: { readonly capacity?: number | undefined; readonly dtype?: 'f32' | 'f16' | undefined } = {}): DecodingCache {
     if (capacity === undefined) throw new RangeError('decoder: a cache needs a capacity, in tokens, as the model has no maxLength');
     if (this.maxLength !== undefined && capacity > this.maxLength) throw new RangeError(`decoder: the capacity must be at most the model's maxLength (${this.maxLength}), got ${capacity}`);
-    return decodingCache({ capacity, maxLength: this.maxLength });
+    return decodingCache({ capacity, maxLength: this.maxLength, dtype });
   }
 
   /**

@@ -78,7 +78,7 @@ export class EncoderDecoder extends Module {
   }
 
   /** A cache for `cachedLogits`, of target tokens; see `Decoder.cache`. */
-  cache(options: { readonly capacity?: number | undefined } = {}): DecodingCache { return this.decoder.cache(options); }
+  cache(options: { readonly capacity?: number | undefined; readonly dtype?: 'f32' | 'f16' | undefined } = {}): DecodingCache { return this.decoder.cache(options); }
 
   /**
    * Logits of target tokens [B, T] that follow those which the cache holds. The first call is given the source's states

@@ -251,6 +251,8 @@ export interface LayerCache {
   readonly start: Tensor;
   /** How many tokens a state must hold that forgets none. */
   readonly capacity: number;
+  /** In which dtype keys and values are kept, and read again. Absent: in that which they are computed in. States that sum up tokens have their own. */
+  readonly dtype?: DType | undefined;
   /**
    * The variable that keeps a state: read it, and assign it the state after this call's tokens. Asked for by name alone,
    * it must be there already.
