@@ -10,7 +10,7 @@ export { endOfText, huggingFaceForm, type HuggingFaceForm } from './hugging-face
 export { trainBytePairs, type BytePairTrainingOptions } from './byte-pair-training.js';
 export { streamEncoder, type StreamEncoder } from './stream-encoder.js';
 export { tokenizerFromJSON } from './tokenizer-json.js';
-export { InvalidUtf8Error, Utf8Scanner } from './utf8.js';
+export { InvalidUtf8Error } from './utf8.js';
 export { sliceTokens, split, splitDocuments, tokenArray, tokenDocuments, tokenSource, type SplitOptions, type TokenDocuments, type TokenSource, type Tokens } from './token-source.js';
 export { batches, TextTooShortError, type Batch, type Batches, type BatchesOptions } from './batches.js';
 export { evaluationBatches, type EvaluationBatches, type EvaluationBatchesOptions, type WeightedBatch } from './evaluation-batches.js';

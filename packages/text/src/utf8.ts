@@ -8,19 +8,13 @@ export class InvalidUtf8Error extends Error {
 }
 
 /**
- * Checks UTF-8 that comes in chunks, and collects the code points that occur.
- * It accepts exactly the well-formed sequences of the Unicode standard (no surrogates, no overlong forms, at most U+10FFFF).
+ * Finds where bytes that come in chunks are no UTF-8. It accepts exactly the well-formed sequences of the Unicode standard
+ * (no surrogates, no overlong forms, at most U+10FFFF).
  */
 export class Utf8Scanner {
-  /** Every code point seen so far. */
-  readonly codePoints = new Set<number>();
-  /** Number of code points seen so far. */
-  characters = 0;
-  private readonly seenAscii = new Uint8Array(128);
   private offset = 0;
   private sequenceStart = 0;
   private pending = 0;
-  private codePoint = 0;
   private lowest = 0x80;
   private highest = 0xbf;
 
@@ -31,26 +25,14 @@ export class Utf8Scanner {
   push(chunk: Uint8Array): void {
     for (let i = 0; i < chunk.length; i++) {
       const byte = chunk[i]!;
-      if (this.pending === 0) {
-        if (byte < 0x80) {
-          if (this.seenAscii[byte] === 0) {
-            this.seenAscii[byte] = 1;
-            this.codePoints.add(byte);
-          }
-          this.characters++;
-        } else {
-          this.sequenceStart = this.offset + i;
-          this.begin(byte);
-        }
-      } else {
+      if (this.pending > 0) {
         if (byte < this.lowest || byte > this.highest) throw new InvalidUtf8Error(this.source, this.sequenceStart, byte);
         this.lowest = 0x80;
         this.highest = 0xbf;
-        this.codePoint = (this.codePoint << 6) | (byte & 0x3f);
-        if (--this.pending === 0) {
-          this.codePoints.add(this.codePoint);
-          this.characters++;
-        }
+        this.pending--;
+      } else if (byte >= 0x80) {
+        this.sequenceStart = this.offset + i;
+        this.begin(byte);
       }
     }
     this.offset += chunk.length;
@@ -62,21 +44,11 @@ export class Utf8Scanner {
   }
 
   private begin(byte: number): void {
-    if (byte >= 0xc2 && byte <= 0xdf) {
-      this.pending = 1;
-      this.codePoint = byte & 0x1f;
-    } else if (byte >= 0xe0 && byte <= 0xef) {
-      this.pending = 2;
-      this.codePoint = byte & 0x0f;
-      if (byte === 0xe0) this.lowest = 0xa0;
-      if (byte === 0xed) this.highest = 0x9f;
-    } else if (byte >= 0xf0 && byte <= 0xf4) {
-      this.pending = 3;
-      this.codePoint = byte & 0x07;
-      if (byte === 0xf0) this.lowest = 0x90;
-      if (byte === 0xf4) this.highest = 0x8f;
-    } else {
-      throw new InvalidUtf8Error(this.source, this.sequenceStart, byte);
-    }
+    if (byte < 0xc2 || byte > 0xf4) throw new InvalidUtf8Error(this.source, this.sequenceStart, byte);
+    this.pending = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
+    if (byte === 0xe0) this.lowest = 0xa0;
+    if (byte === 0xed) this.highest = 0x9f;
+    if (byte === 0xf0) this.lowest = 0x90;
+    if (byte === 0xf4) this.highest = 0x8f;
   }
 }
