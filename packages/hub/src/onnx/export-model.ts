@@ -9,7 +9,7 @@ import { PastStates } from './past-states.js';
 export interface ExportOnnxOptions {
   /** B, rows of a batch; default: free. */
   readonly batch?: number | undefined;
-  /** T, tokens of a row; default: free. A graph in which a token's place changes the layout must be told. */
+  /** T, tokens of a row, or of a call; default: free. */
   readonly length?: number | undefined;
   /** S, tokens of the source; of an encoder-decoder alone. Default: free. */
   readonly sourceLength?: number | undefined;
@@ -65,7 +65,7 @@ async function written(model: Decoder | Encoder | EncoderDecoder, { compute, ...
     return await onnxModel(compute, { ...about, parameters: model.namedParameters(), name: 'ashlar', ...(metadata ? { metadata } : {}) });
   } catch (error) {
     if (!(error instanceof FreeSizesError)) throw error;
-    throw new OnnxError(`${error.message}; parts that compute by blocks of tokens, such as mixers with a state and mixtures of experts, need fixed sizes: give batch and length a number`, { cause: error });
+    throw new OnnxError(`${error.message}; parts that compute by blocks of tokens, such as mixers with a state and mixtures of experts, need fixed sizes: give length a number, and batch where that does not do`, { cause: error });
   }
 }
 

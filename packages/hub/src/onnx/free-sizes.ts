@@ -39,7 +39,7 @@ const sameBytes = (x: Uint8Array, y: Uint8Array): boolean => x.length === y.leng
 const sameTensor = (x: OnnxTensor, y: OnnxTensor): boolean => x.type === y.type && x.shape.join() === y.shape.join() && sameBytes(x.bytes, y.bytes);
 
 /**
- * The model that each of `looks` is at its sizes. Their graphs are walked side by side from the results; constants that
+ * One model from those of a function at several sizes. Their graphs are walked side by side from the results; constants that
  * differ must be sizes, ranges or reciprocals of sizes: sums of products of the free ones, which the graph then computes.
  * @throws {OnnxError} where the graphs differ in more, so that the function has no graph of free sizes.
  */
