@@ -30,7 +30,7 @@ export interface Family {
 /** Keys of config.json that say nothing about the computation of a forward pass in full precision. */
 export const harmlessKeys: readonly string[] = [
   'architectures', 'model_type', 'transformers_version', '_name_or_path', 'torch_dtype', 'dtype', 'use_cache', 'task_specific_params', 'return_dict',
-  'output_attentions', 'output_hidden_states', 'output_past', 'id2label', 'label2id', 'problem_type', '_attn_implementation', 'attn_implementation', 'torchscript',
+  'output_attentions', 'output_hidden_states', 'output_past', 'id2label', 'label2id', 'problem_type', 'finetuning_task', '_attn_implementation', 'attn_implementation', 'torchscript',
   'chunk_size_feed_forward', 'tokenizer_class', 'gradient_checkpointing', 'transformers.js_config', 'bos_token_id', 'eos_token_id', 'pad_token_id', 'sep_token_id', 'decoder_start_token_id', '_num_labels', 'num_labels',
   // How text is generated.
   'bad_words_ids', 'begin_suppress_tokens', 'diversity_penalty', 'do_sample', 'early_stopping', 'encoder_no_repeat_ngram_size', 'exponential_decay_length_penalty', 'force_bos_token_to_be_generated',
