@@ -54,6 +54,11 @@ describe('an encoder-decoder', () => {
     one.release();
   });
 
+  test('of several sources writes a target each, as alone', async () => {
+    const alone = await Promise.all(['the cat', 'of a'].map((source) => generate('pair', '--prompt', source, '--tokens', '6')));
+    expect(await generate('pair', '--prompt', 'the cat', '--prompt', 'of a', '--tokens', '6')).toMatchObject({ code: 0, stdout: alone.map(({ stdout }) => stdout).join('') });
+  });
+
   test('held to a regular expression, drawn, stopped', async () => {
     expect(await generate('pair', '--prompt', 'a', '--regex', '[a-c]{4}')).toMatchObject({ code: 0, stdout: expect.stringMatching(/^[a-c]{4}\n$/) });
     const drawn = async (seed: string): Promise<string> => (await generate('pair', '--prompt', 'a', '--temperature', '1', '--typical', '0.9', '--repetition-penalty', '1.2', '--tokens', '9', '--seed', seed)).stdout;
@@ -69,6 +74,11 @@ describe('a decoder', () => {
     const sure = await generate('large', ...prompt, '--tokens', '12', '--temperature', '0', '--draft', at('large'));
     const [, all, right] = /of (\d+) guesses of the draft (\d+) were right/.exec(sure.stderr)!;
     expect([sure.stdout, right]).toEqual([alone.stdout, all]);
+  });
+
+  test('of several prompts writes a text each, as alone', async () => {
+    const one = ['--tokens', '8', '--temperature', '0.9'], whole = [(await generate('large', ...prompt, ...one, '--seed', '4')).stdout, (await generate('large', '--prompt', 'a dog and in', ...one, '--seed', '5')).stdout];
+    expect(await generate('large', ...prompt, '--prompt', 'a dog and in', ...one, '--seed', '4')).toMatchObject({ code: 0, stdout: whole.join('') });
   });
 
   test('by beam search writes a text no less likely', async () => {
@@ -96,6 +106,7 @@ test.each<[string, string[], string]>([
   ['large', ['--prompt', 'a', '--temperature', '0', '--top-k', '2'], '--top-k: goes without --temperature 0'],
   ['large', ['--prompt', 'a', '--beams', '2', '--tokens', '50'], '--tokens must be at most 39, which is what the model still takes, got 50'],
   ['large', ['--prompt', 'a', '--length-penalty', 'x'], 'It must be a number.'],
+  ['large', ['--prompt', 'a', '--prompt', 'b', '--beams', '2'], '--beams: goes with one --prompt, got 2'],
   ['large', [], 'generate needs --prompt TEXT, or --chat'],
 ])('%s %j is refused', async (run, words, message) => {
   expect(await generate(run, ...words)).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining(message) });

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { beamSearch, decoded, generate, jsonOf, matching, speculator, untilStop, type Constraint, type JsonSchema, type SamplingOptions } from '@ashlar/generate';
+import { beamSearch, decoded, generate, jsonOf, matching, speculator, untilStop, writer, type Constraint, type JsonSchema, type SamplingOptions, type WritingOptions } from '@ashlar/generate';
 import { EncoderDecoder } from '@ashlar/models';
 import type { Device } from '@ashlar/tensor';
 import { UnknownCharacterError, textTokens, wholeTokens, type Tokenizer } from '@ashlar/text';
@@ -12,7 +12,7 @@ import { targetTokens } from '../tasks/target-tokens.js';
 
 export interface GenerateCommandOptions extends SamplingOptions {
   readonly run: string;
-  readonly prompt?: string;
+  readonly prompt: readonly string[];
   readonly chat: boolean;
   readonly system?: string;
   readonly tokens?: number;
@@ -24,6 +24,7 @@ export interface GenerateCommandOptions extends SamplingOptions {
   readonly lengthPenalty?: number;
   readonly draft?: string;
   readonly guesses?: number;
+  readonly cacheDtype?: 'f32' | 'f16';
   readonly device: string;
 }
 
@@ -34,7 +35,7 @@ const drawing = ['topK', 'topP', 'minP', 'typical'] as const;
 /** What does not go with an option, and what one goes with alone. */
 const excluded: Partial<Readonly<Record<Name, readonly Name[]>>> = {
   chat: ['prompt', 'beams', 'draft'], regex: ['jsonSchema', 'beams', 'draft'], jsonSchema: ['beams', 'draft'],
-  beams: ['draft', 'temperature', ...drawing, 'repetitionPenalty', 'seed'],
+  beams: ['draft', 'temperature', ...drawing, 'repetitionPenalty', 'seed'], draft: ['cacheDtype'],
 };
 const needed: Partial<Readonly<Record<Name, Name>>> = { system: 'chat', lengthPenalty: 'beams', guesses: 'draft' };
 
@@ -51,15 +52,15 @@ interface Writing {
   isText(token: number): boolean;
 }
 
-/** `ashlar generate`: writes the prompt and what the model makes of it to stdout, token by token, or what it makes of a source; or talks. */
+/** `ashlar generate`: writes the prompt and what the model makes of it to stdout, token by token, or what it makes of a source; of several prompts a text each, written side by side; or talks. */
 export async function generateCommand(options: GenerateCommandOptions, { stdout, stderr }: Streams): Promise<number> {
-  const deviceName = parseDeviceName(options.device), { run, prompt, tokens, stop, system } = options;
+  const deviceName = parseDeviceName(options.device), { run, prompt: prompts, tokens, stop, system } = options;
   checkOptions(options);
   const loaded = loadWriter(run), writesFromSource = loaded.model instanceof EncoderDecoder;
   for (const name of ['chat', 'draft'] as const) if (writesFromSource && options[name]) throw new Failure(exitCodes.usage, `--${name}: goes with language models, and the model of --run ${run} writes from a source`);
-  const writing = prompt === undefined ? undefined : writingOf(loaded, prompt), draft = options.draft === undefined ? undefined : draftOf(options.draft, loaded);
+  const writings = prompts.map((prompt) => writingOf(loaded, prompt)), [writing] = writings, draft = options.draft === undefined ? undefined : draftOf(options.draft, loaded);
   const tokenizer = writing?.tokenizer ?? loaded.tokenizer, constraint = constraintOf(options, tokenizer, writing?.endTokens ?? tokenizer.end), isFixed = writesFromSource || options.beams !== undefined || draft;
-  const room = writing && isFixed ? Math.min(writing.context, draft?.context ?? Infinity) - writing.prompt.length + 1 : Infinity;
+  const room = isFixed ? Math.min(...writings.map(({ context, prompt }) => Math.min(context, draft?.context ?? Infinity) - prompt.length + 1)) : Infinity;
   if (room < (tokens ?? 1)) throw new Failure(exitCodes.usage, tokens === undefined ? '--prompt: it leaves no room to write in' : `--tokens must be at most ${room}, which is what the model still takes, got ${tokens}`);
   const chosen = await chooseDevice(deviceName);
   await using device = chosen.device;
@@ -68,16 +69,22 @@ export async function generateCommand(options: GenerateCommandOptions, { stdout,
   const { temperature = writesFromSource ? 0 : 0.8, seed = 1, topK, topP, minP, typical, repetitionPenalty } = options;
   const drawn = { temperature, topK, topP, minP, typical, repetitionPenalty, seed, maxTokens: Math.min(tokens ?? 500, room), endTokens: writing?.endTokens ?? tokenizer.end };
   if (!writing) {
-    await chat({ model: loadLanguageModel(run).model, context: loaded.context, tokenizer, device, options: { ...drawn, constraint }, stop, system, input: process.stdin, output: process.stdout });
+    await chat({ model: loadLanguageModel(run).model, context: loaded.context, cacheDtype, tokenizer, device, options: { ...drawn, constraint }, stop, system, input: process.stdin, output: process.stdout });
     return exitCodes.success;
   }
-  if (!writing.source) stdout.write(prompt!);
-  const { model, context, source } = writing, start = writing.prompt;
-  const written = options.beams !== undefined ? searched(writing, options, drawn.maxTokens, device)
-    : draft ? guessed(writing, draft.model, options.guesses, drawn, device, (line) => stderr.write(line))
-    : generate({ model, device, context, prompt: start, constraint, ...drawn, ...(source ? { source, sourceContext: source.length } : { overflow: 'slide' as const }) });
-  for await (const piece of untilStop(decoded(onlyText(written, writing), tokenizer, source ? [] : start), stop)) stdout.write(piece);
-  stdout.write('\n');
+  const show = async (written: AsyncGenerator<number, unknown>, index: number): Promise<void> => {
+    const { source, prompt } = writings[index]!;
+    if (!source) stdout.write(prompts[index]!);
+    for await (const piece of untilStop(decoded(onlyText(written, writing), tokenizer, source ? [] : prompt), stop)) stdout.write(piece);
+    stdout.write('\n');
+  };
+  if (writings.length > 1) for (const [index, text] of (await sideBySide(writings, { ...drawn, constraint }, device)).entries()) await show(text, index);
+  else {
+    const { model, context, source, prompt } = writing;
+    await show(options.beams !== undefined ? searched(writing, options, drawn.maxTokens, device)
+      : draft ? guessed(writing, draft.model, options.guesses, drawn, device, (line) => stderr.write(line))
+      : generate({ model, device, context, prompt, constraint, ...drawn, ...(source ? { source, sourceContext: source.length } : { overflow: 'slide' }) }), 0);
+  }
   return exitCodes.success;
 }
 
@@ -85,12 +92,14 @@ const optionName = (name: string): string => `--${name.replaceAll(/[A-Z]/g, (let
 
 /** @throws {Failure} with exit code 2 where options do not go together. */
 function checkOptions(options: GenerateCommandOptions): void {
-  const isGiven = (name: Name): boolean => options[name] !== undefined && options[name] !== false;
+  const isGiven = (name: Name): boolean => ![undefined, false].includes(options[name] as false) && !(name === 'prompt' && options.prompt.length === 0);
   if (!isGiven('prompt') && !isGiven('chat')) throw new Failure(exitCodes.usage, 'generate needs --prompt TEXT, or --chat');
   for (const [name, others] of Object.entries(excluded) as [Name, readonly Name[]][]) {
     const other = isGiven(name) ? others.find(isGiven) : undefined;
     if (other) throw new Failure(exitCodes.usage, `${optionName(name)}: goes without ${optionName(other)}; leave out one of them`);
   }
+  const alone = options.prompt.length > 1 ? (['beams', 'draft'] as const).find(isGiven) : undefined;
+  if (alone) throw new Failure(exitCodes.usage, `${optionName(alone)}: goes with one --prompt, got ${options.prompt.length}`);
   for (const [name, other] of Object.entries(needed) as [Name, Name][]) if (isGiven(name) && !isGiven(other)) throw new Failure(exitCodes.usage, `${optionName(name)}: goes with ${optionName(other)}`);
   const idle = options.temperature === 0 ? drawing.find(isGiven) : undefined;
   if (idle) throw new Failure(exitCodes.usage, `${optionName(idle)}: goes without --temperature 0, which takes the most likely token; leave out one of them`);
@@ -127,9 +136,21 @@ function draftOf(path: string, { tokenizer, model }: LoadedRun): ReturnType<type
 /** What a text takes of a cache: no more than it needs. */
 const contextFor = ({ context, prompt }: Writing, maxTokens: number): number => Math.min(context, prompt.length + maxTokens);
 
-async function* searched(writing: Writing, { beams, lengthPenalty }: GenerateCommandOptions, maxTokens: number, device: Device): AsyncGenerator<number, void> {
+/** The texts of several prompts, each as it would be alone; text r is drawn with the seed + r. */
+async function sideBySide(writings: readonly Writing[], options: Omit<WritingOptions, 'source'>, device: Device): Promise<AsyncGenerator<number, void>[]> {
+  const [{ model, source }] = writings as [Writing], sources = writings.map((one) => one.source ?? []), texts: number[][] = writings.map(() => []);
+  const one = writer({ model, device, batch: writings.length, context: Math.max(...writings.map((each) => contextFor(each, options.maxTokens))), ...(source ? { sourceContext: Math.max(...sources.map(({ length }) => length)) } : {}) });
+  try {
+    for await (const next of one.writeBatch(writings.map(({ prompt }) => prompt), { ...options, ...(source ? { source: sources } : { overflow: 'slide' }) })) if ('token' in next) texts[next.row]!.push(next.token);
+  } finally {
+    one.release();
+  }
+  return texts.map(async function* (text) { yield* text; });
+}
+
+async function* searched(writing: Writing, { beams, lengthPenalty, cacheDtype }: GenerateCommandOptions, maxTokens: number, device: Device): AsyncGenerator<number, void> {
   const { model, prompt, source, endTokens } = writing;
-  const [best] = await beamSearch({ model, device, prompt, beams: beams!, lengthPenalty, maxTokens, endTokens, context: contextFor(writing, maxTokens), ...(source ? { source, sourceContext: source.length } : {}) });
+  const [best] = await beamSearch({ model, device, prompt, beams: beams!, lengthPenalty, maxTokens, endTokens, cacheDtype, context: contextFor(writing, maxTokens), ...(source ? { source, sourceContext: source.length } : {}) });
   yield* best!.tokens;
 }
 
