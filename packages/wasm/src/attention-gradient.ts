@@ -5,7 +5,7 @@
 import type { DType, View } from '@ashlar/tensor';
 import { add, call, fillBytes, forRange, get, int, load, minimum, mul, multiplyAdd, named, op, repeat, scaled, set, splat, store, sub, when, whileBelow } from './code.js';
 import type { Code, Local, Segment } from './encoder.js';
-import { attentionMods, attentionNote, attentionShape, block, clamp, eachBlock, greater, keyPlaces, keysUpTo, localOf, maskOf, meets, modSlots, queryPlaces, scoreRow, scores, servesAttention, strip, stripHeight, trimColumns, viewAddress, viewBytes } from './attention-rows.js';
+import { attentionMods, attentionNote, attentionShape, block, clamp, eachBlock, greater, keyPlaces, keysUpTo, localOf, maskOf, meets, modSlots, queryPlaces, rowLimits, scoreRow, scores, servesAttention, strip, stripHeight, trimColumns, viewAddress, viewBytes } from './attention-rows.js';
 import type { AttentionMods } from './attention-rows.js';
 import { writeRow } from './attention.js';
 import { Emitter } from './emitter.js';
@@ -261,7 +261,7 @@ function emitGradient(context: EmitContext): void {
       const position = f.local('i32');
       e.push(set(position, queryPlace(top, get(row))));
       e.bind(2, position);
-      const limit = checked ? number(causal ? clamp(keysUpTo(mods, add(get(position), int(S - T)), start), int(0), visible) : visible) : undefined;
+      const limits = checked ? rowLimits(e, mods, attentionShape(kernel.inputs), get(position), start, visible) : undefined;
       const origin = keyStep === 1 ? start : int(0), end = number(add(low, scaled(columnPanels, 8)));
       const stop = number(keyStep === 1 ? minimum(int(S), add(origin, end)) : end);
       const rows = [weights, slopes].map((at) => number(add(at, mul(get(row), int(scoreRow))))), lines = rows.map((at) => number(sub(at, mul(origin, int(4))))) as [Code, Code];
@@ -271,7 +271,7 @@ function emitGradient(context: EmitContext): void {
         vectorLoop(e, 3, keyStep === 1 ? S : block, 1, () => {
           const at = lines.map((line) => number(add(line, e.vectorOffset()))) as [Code, Code];
           const key = sub(op('i32.shr_u', e.vectorOffset(), int(2)), origin);
-          const { score, valid } = scores(e, mods, load('v128.load', at[0]), key, limit);
+          const { score, valid } = scores(e, mods, load('v128.load', at[0]), key, limits);
           const difference = op('f32x4.sub', score, logSum);
           const p = expNonPositive(f, e.segment, valid ? op('v128.bitselect', difference, splat(f, -Infinity), valid) : difference);
           const d = named(f, 'v128', e.segment, op('f32x4.mul', p, op('f32x4.sub', load('v128.load', at[1]), delta)));

@@ -115,18 +115,29 @@ export function below(f: FunctionBuilder, key: Code, limit: Code): Code {
 
 /**
  * Scores of four keys: scaled, changed by the score mod; and which of them count, undefined: all. `raw` is the product,
- * `key` the key's number within the block and `limit` how many of the block are visible to the row; without a limit, no
+ * `key` the key's number within the block and `limits` what of the block is visible to the row; without limits, no
  * score of the block is masked. Call within the emitter's vector loop.
  */
-export function scores(e: Emitter, mods: AttentionMods, raw: Code, key: Code, limit: Code | undefined): { score: Code; valid: Code | undefined } {
+export function scores(e: Emitter, mods: AttentionMods, raw: Code, key: Code, limits: RowLimits | undefined): { score: Code; valid: Code | undefined } {
   const { f } = e;
   const scaled = f.local('v128');
   e.push(set(scaled, op('f32x4.mul', raw, splat(f, mods.scale))));
   e.accumulator = () => get(scaled);
   const score = mods.score ? e.value(mods.score) : get(scaled);
-  if (!limit) return { score, valid: undefined };
-  const inside = below(f, key, limit);
-  return { score, valid: named(f, 'v128', e.segment, mods.mask ? op('v128.and', inside, e.value(mods.mask)) : inside) };
+  if (!limits) return { score, valid: undefined };
+  const before = below(f, key, limits.end), inside = limits.first ? op('v128.andnot', before, below(f, key, limits.first)) : before;
+  return { score, valid: named(f, 'v128', e.segment, mods.mask && !limits.all ? op('v128.and', inside, e.value(mods.mask)) : inside) };
+}
+
+/** Numbers, in a block, of the first key that a row sees (undefined: 0) and of the one after the last; `all`: that is all that the mask asks. */
+export interface RowLimits { readonly first: Code | undefined; readonly end: Code; readonly all: boolean }
+
+/** The limits of query `query` in a block whose first key stands at `start`, of which `visible` are there. */
+export function rowLimits(e: Emitter, mods: AttentionMods, { T, S }: AttentionShape, query: Code, start: Code, visible: Code): RowLimits {
+  const number = (code: Code): Code => named(e.f, 'i32', e.segment, code), until = (last: Code, end: Code): Code => number(clamp(number(keysUpTo(mods, last, start)), int(0), end));
+  const all = mods.bounded && mods.bounds.every(({ key }) => Math.abs(key) === 1), { low, high } = all ? meets(mods, 'query', query, query) : { low: undefined, high: undefined };
+  const seen = mods.causal ? until(add(query, int(S - T)), visible) : visible;
+  return { first: low && number(keysFrom(mods, number(low), start)), end: high ? until(number(high), seen) : seen, all };
 }
 
 /** How many keys of a block that begins at `start` stand no further than `last`; below 0 where `last` lies before `start`. */
@@ -134,6 +145,12 @@ export function keysUpTo({ keyStep }: AttentionMods, last: Code, start: Code): C
   const far = sub(last, start);
   return keyStep === 1 ? add(far, int(1)) : op('i32.div_s', greater(add(far, int(keyStep)), int(0)), int(keyStep));
 }
+
+/** The number, in a block that begins at `start`, of the first key that stands no nearer than `first`; 0 where that lies before. */
+const keysFrom = ({ keyStep }: AttentionMods, first: Code, start: Code): Code => {
+  const far = greater(add(sub(first, start), int(keyStep - 1)), int(0));
+  return keyStep === 1 ? far : op('i32.div_s', far, int(keyStep));
+};
 
 /** Places whose neighbours in a block stand `step` apart: those with remainders by it from `first` up to `end`. */
 export interface Places { readonly step: number; readonly first: Code; readonly end: Code; /** There is one remainder. */ readonly alone: boolean }
@@ -223,7 +240,7 @@ export function trimColumns(e: Emitter, mods: AttentionMods, strip: Omit<Rectang
   const near = meets(mods, 'query', strip.top, number(add(strip.top, mul(sub(strip.rows, int(1)), int(mods.queryStep)))));
   if (near.high) e.push(set(high, clamp(number(keysUpTo(mods, number(near.high), strip.start)), int(0), visible)));
   if (near.low) {
-    const from = number(op('i32.div_s', greater(number(add(sub(near.low, strip.start), int(keyStep - 1))), int(0)), int(keyStep)));
+    const from = number(keysFrom(mods, number(near.low), strip.start));
     e.push(set(low, op('select', op('i32.and', from, int(-8)), get(high), op('i32.lt_s', from, get(high)))));
   }
   if (mods.bounded) return;

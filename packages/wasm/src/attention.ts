@@ -5,7 +5,7 @@
 import type { FusedKernel, View } from '@ashlar/tensor';
 import { accessLane, add, call, fillBytes, forRange, get, int, load, minimum, mul, named, op, scaled, set, splat, store, sub, when, whileBelow } from './code.js';
 import type { Code, Local, Segment } from './encoder.js';
-import { attentionMods, attentionNote, attentionShape, block, clamp, eachBlock, keyPlaces, keysUpTo, localOf, maskOf, meets, modSlots, scoreRow, scores, servesAttention, stripHeight, trimColumns, viewAddress, viewBytes } from './attention-rows.js';
+import { attentionMods, attentionNote, attentionShape, block, clamp, eachBlock, keyPlaces, keysUpTo, localOf, maskOf, meets, modSlots, rowLimits, scoreRow, scores, servesAttention, stripHeight, trimColumns, viewAddress, viewBytes } from './attention-rows.js';
 import type { AttentionMods } from './attention-rows.js';
 import { Emitter } from './emitter.js';
 import { addValuesFunction, keyDotsFunction } from './few-queries.js';
@@ -183,7 +183,7 @@ function emitAttention(context: EmitContext, parts: readonly AttentionMods[], pa
       const query = f.local('i32');
       e.push(set(query, placeOf(get(row))));
       e.bind(2, query);
-      const limit = checked ? number(causal ? clamp(keysUpTo(mods, add(get(query), int(S - T)), start), int(0), visible) : visible) : undefined;
+      const limits = checked ? rowLimits(e, mods, { B, H, T, D, G, S }, get(query), start, visible) : undefined;
       const { origin, stop } = columnsEnd(start, low, columnPanels);
       const lineOrigin = number(sub(add(scoreArea, mul(get(row), int(scoreRow))), mul(origin, int(4))));
       const most = f.local('v128');
@@ -191,7 +191,7 @@ function emitAttention(context: EmitContext, parts: readonly AttentionMods[], pa
       vectorLoop(e, 3, keyStep === 1 ? S : block, 1, () => {
         const at = add(lineOrigin, e.vectorOffset());
         const key = sub(op('i32.shr_u', e.vectorOffset(), int(2)), origin);
-        const { score, valid } = scores(e, mods, load('v128.load', at), key, limit);
+        const { score, valid } = scores(e, mods, load('v128.load', at), key, limits);
         const masked = valid ? named(f, 'v128', e.segment, op('v128.bitselect', score, splat(f, -Infinity), valid)) : score;
         e.push([store('v128.store', at, masked), set(most, op('f32x4.pmax', get(most), masked))]);
       }, { start: number(add(origin, low)), end: number(stop) });

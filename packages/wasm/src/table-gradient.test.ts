@@ -102,7 +102,8 @@ describe.each([{ threads: 1 }, { threads: 2 }])('gradients of captured tables, $
     for (const sizes of allSizes) {
       const { got, q, k, v, g, tables, plan } = await pull(device, cases[name]!, masks[mask]!.mod, sizes);
       const wanted = expected(cases[name]!, masks[mask]!.visible, sizes, q.values, k.values, v.values, g.values, tables.map(({ values }) => values));
-      wanted.forEach((values, i) => { expect(distance(got[i]!, values), `table ${i}, ${JSON.stringify(sizes)}`).toBeLessThan(3e-5); });
+      // a slope sums distances times differences that cancel: their rounding is multiplied by distances
+      wanted.forEach((values, i) => { expect(distance(got[i]!, values), `table ${i}, ${JSON.stringify(sizes)}`).toBeLessThan(6e-5); });
       if (sizes.S > 3) expect(plan!.steps.map(({ kernel }) => (kernel.kind === 'fused' ? kernel.op : kernel.kind))).toContain('attentionGrad');
     }
   });
