@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { beamSearch, decoded, generate, jsonOf, matching, speculator, untilStop, writer, type Constraint, type JsonSchema, type SamplingOptions, type WritingOptions } from '@ashlar/generate';
-import { EncoderDecoder } from '@ashlar/models';
+import { EncoderDecoder, type Decoder } from '@ashlar/models';
 import type { Device } from '@ashlar/tensor';
 import { UnknownCharacterError, textTokens, wholeTokens, type Tokenizer } from '@ashlar/text';
 import { chat } from '../chat.js';
@@ -24,7 +24,6 @@ export interface GenerateCommandOptions extends SamplingOptions {
   readonly lengthPenalty?: number;
   readonly draft?: string;
   readonly guesses?: number;
-  readonly cacheDtype?: 'f32' | 'f16';
   readonly device: string;
 }
 
@@ -35,7 +34,7 @@ const drawing = ['topK', 'topP', 'minP', 'typical'] as const;
 /** What does not go with an option, and what one goes with alone. */
 const excluded: Partial<Readonly<Record<Name, readonly Name[]>>> = {
   chat: ['prompt', 'beams', 'draft'], regex: ['jsonSchema', 'beams', 'draft'], jsonSchema: ['beams', 'draft'],
-  beams: ['draft', 'temperature', ...drawing, 'repetitionPenalty', 'seed'], draft: ['cacheDtype'],
+  beams: ['draft', 'temperature', ...drawing, 'repetitionPenalty', 'seed'],
 };
 const needed: Partial<Readonly<Record<Name, Name>>> = { system: 'chat', lengthPenalty: 'beams', guesses: 'draft' };
 
@@ -69,7 +68,7 @@ export async function generateCommand(options: GenerateCommandOptions, { stdout,
   const { temperature = writesFromSource ? 0 : 0.8, seed = 1, topK, topP, minP, typical, repetitionPenalty } = options;
   const drawn = { temperature, topK, topP, minP, typical, repetitionPenalty, seed, maxTokens: Math.min(tokens ?? 500, room), endTokens: writing?.endTokens ?? tokenizer.end };
   if (!writing) {
-    await chat({ model: loadLanguageModel(run).model, context: loaded.context, cacheDtype, tokenizer, device, options: { ...drawn, constraint }, stop, system, input: process.stdin, output: process.stdout });
+    await chat({ model: loaded.model as Decoder, context: loaded.context, tokenizer, device, options: { ...drawn, constraint }, stop, system, input: process.stdin, output: process.stdout });
     return exitCodes.success;
   }
   const show = async (written: AsyncGenerator<number, unknown>, index: number): Promise<void> => {
@@ -92,7 +91,7 @@ const optionName = (name: string): string => `--${name.replaceAll(/[A-Z]/g, (let
 
 /** @throws {Failure} with exit code 2 where options do not go together. */
 function checkOptions(options: GenerateCommandOptions): void {
-  const isGiven = (name: Name): boolean => ![undefined, false].includes(options[name] as false) && !(name === 'prompt' && options.prompt.length === 0);
+  const isGiven = (name: Name): boolean => (name === 'prompt' ? options.prompt.length > 0 : options[name] !== undefined && options[name] !== false);
   if (!isGiven('prompt') && !isGiven('chat')) throw new Failure(exitCodes.usage, 'generate needs --prompt TEXT, or --chat');
   for (const [name, others] of Object.entries(excluded) as [Name, readonly Name[]][]) {
     const other = isGiven(name) ? others.find(isGiven) : undefined;
@@ -148,9 +147,9 @@ async function sideBySide(writings: readonly Writing[], options: Omit<WritingOpt
   return texts.map(async function* (text) { yield* text; });
 }
 
-async function* searched(writing: Writing, { beams, lengthPenalty, cacheDtype }: GenerateCommandOptions, maxTokens: number, device: Device): AsyncGenerator<number, void> {
+async function* searched(writing: Writing, { beams, lengthPenalty }: GenerateCommandOptions, maxTokens: number, device: Device): AsyncGenerator<number, void> {
   const { model, prompt, source, endTokens } = writing;
-  const [best] = await beamSearch({ model, device, prompt, beams: beams!, lengthPenalty, maxTokens, endTokens, cacheDtype, context: contextFor(writing, maxTokens), ...(source ? { source, sourceContext: source.length } : {}) });
+  const [best] = await beamSearch({ model, device, prompt, beams: beams!, lengthPenalty, maxTokens, endTokens, context: contextFor(writing, maxTokens), ...(source ? { source, sourceContext: source.length } : {}) });
   yield* best!.tokens;
 }
 
