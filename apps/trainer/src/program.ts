@@ -10,7 +10,6 @@ Exit codes: ${exitCodes.success} done, ${exitCodes.runtime} trouble at run time,
             ${exitCodes.device} device, ${exitCodes.output} a file cannot be written, ${exitCodes.interrupted} interrupted (SIGINT). DEBUG=1 shows where an error came from.`;
 
 const device = (): Option => new Option('--device <name>', `where to compute: ${deviceNames.join(', ')}`).default('auto');
-const cacheDtype = (): Option => new Option('--cache-dtype <dtype>', 'how the cache keeps keys and values; f16 takes half the memory; default: f32').choices(['f32', 'f16']);
 const wholeNumber = (least: number) => (text: string): number => {
   const value = Number(text);
   if (text.trim() === '' || !Number.isSafeInteger(value) || value < least) throw new InvalidArgumentError(`It must be a whole number from ${least}.`);
@@ -96,7 +95,6 @@ export function createProgram(streams: Streams, done: (exitCode: number) => void
     .option('--length-penalty <a>', 'with --beams: a text of n tokens scores log p / n^A; default: 1', numberIn('', () => true))
     .option('--draft <dir>', 'the run of a smaller model with the same tokenizer, which guesses tokens that the model then reads at once')
     .option('--guesses <n>', 'with --draft: how many tokens it guesses at a time; default: 4', wholeNumber(1))
-    .addOption(cacheDtype())
     .addOption(device())
     .action(async (options) => done(await (await import('./commands/generate.js')).generateCommand(options, streams)));
 
@@ -109,7 +107,7 @@ export function createProgram(streams: Streams, done: (exitCode: number) => void
     .option('--concurrency <n>', 'requests at work at once', wholeNumber(1), 2)
     .option('--queue <n>', 'requests that may wait; more are refused', wholeNumber(0), 32)
     .option('--body-bytes <n>', 'the largest body of a request', wholeNumber(1), 1 << 20)
-    .addOption(cacheDtype())
+    .addOption(new Option('--cache-dtype <dtype>', 'how caches keep keys and values; f16 takes half the memory; default: f32').choices(['f32', 'f16']))
     .addOption(device())
     .action(async (options) => done(await (await import('./commands/serve.js')).serveCommand(options, streams)));
 

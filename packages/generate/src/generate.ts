@@ -15,10 +15,10 @@ const roomStep = 64;
  * and what it has compiled, for the next text.
  * @throws {RangeError | ContextError}
  */
-export async function* generate({ prompt, model, device, context = model.maxLength, sourceContext, cache, ...options }: GenerateOptions): AsyncGenerator<number, Ending> {
+export async function* generate({ prompt, model, device, context = model.maxLength, sourceContext, cache, cacheDtype, ...options }: GenerateOptions): AsyncGenerator<number, Ending> {
   requireCount('generate', 'maxTokens', options.maxTokens);
   const needed = Math.ceil((prompt.length + options.maxTokens) / roomStep) * roomStep;
-  const one = writer({ model, device, context: Math.min(needed, context ?? needed), sourceContext, cache });
+  const one = writer({ model, device, context: Math.min(needed, context ?? needed), sourceContext, cache, cacheDtype });
   try {
     return yield* one.write(prompt, options);
   } finally {

@@ -269,6 +269,7 @@ export function openReader({ model, device, batch = 1, context = model.maxLength
   requireCount('generate', 'context', context);
   requireCount('generate', 'batch', batch);
   if (model.maxLength !== undefined && context > model.maxLength) throw new RangeError(`generate: context must be at most the model's maxLength (${model.maxLength}), got ${context}`);
+  if (dtype !== undefined && !device.dtypes.has(dtype)) throw new RangeError(`generate: cacheDtype ${dtype} is none of ${device.description}, which has ${[...device.dtypes].join(', ')}`);
   if ('encode' in model) {
     const longest = sourceContext ?? model.encoder.maxLength;
     if (longest === undefined) throw new RangeError('generate: say how many tokens a source may have (sourceContext), as the encoder has no maxLength');

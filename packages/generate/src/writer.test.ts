@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { jit, tensor, type Device, type Tensor } from '@ashlar/tensor';
 import { reference } from '@ashlar/tensor/reference';
 import { wasm } from '@ashlar/wasm';
@@ -167,4 +167,15 @@ test('on wasm: the same text as on the reference, and memory does not grow from 
   await written(one, prompt, { ...greedy, maxTokens: 28 });
   expect(device.counters).toMatchObject({ bytes, allocations });
   one.release();
+});
+
+test('a cache in half precision, on a device that has it', async () => {
+  await using device = await wasm({ threads: 1 });
+  const model = modelOf(attentions.grouped!), caches = vi.spyOn(model, 'cache'), options = { model, device, cacheDtype: 'f16' } as const, one = writer(options), wanted = await greedyOf(model, device, prompt, 8);
+  expect(await written(one, prompt, { ...greedy, maxTokens: 8 })).toEqual(wanted);
+  one.release();
+  expect((await all(generate({ ...options, prompt, ...greedy, maxTokens: 8 }))).tokens).toEqual(wanted);
+  expect(caches.mock.results.map(({ value }) => (value as { readonly dtype: string }).dtype)).toEqual(['f16', 'f16']);
+  expect(() => writer({ ...options, cache: false })).toThrow('cacheDtype is of a cache, and there is none');
+  expect(() => writer({ ...options, device: { description: 'a device', dtypes: new Set(['f32', 'i32']) } as unknown as Device })).toThrow('cacheDtype f16 is none of a device, which has f32, i32');
 });

@@ -15,6 +15,7 @@ export interface ServeCommandOptions extends Limits {
   readonly port: number;
   /** What clients call the model; default: the name of the run's folder. */
   readonly name?: string;
+  readonly cacheDtype?: 'f32' | 'f16';
   readonly device: string;
 }
 
@@ -25,14 +26,14 @@ const lastWordMilliseconds = 1000;
 const mostConnections = 512;
 
 /** `ashlar serve`: answers over HTTP as OpenAI's interface does, until it is interrupted. */
-export async function serveCommand({ run: path, host, port, name, device: deviceName, ...limits }: ServeCommandOptions, { stdout, stderr }: Streams): Promise<number> {
+export async function serveCommand({ run: path, host, port, name, device: deviceName, cacheDtype, ...limits }: ServeCommandOptions, { stdout, stderr }: Streams): Promise<number> {
   const wanted = parseDeviceName(deviceName);
   const { run, model, context, tokenizer, notes } = loadLanguageModel(path);
   const chosen = await chooseDevice(wanted);
   await using device = chosen.device;
   for (const line of [deviceLine(chosen), ...notes]) stderr.write(`${line}\n`);
 
-  const service = new Service({ model, tokenizer, device, context, name: name ?? basename(run.path), limits }), closing = new AbortController();
+  const service = new Service({ model, tokenizer, device, context, cacheDtype, name: name ?? basename(run.path), limits }), closing = new AbortController();
   const server = await listening(serviceApp(service, closing.signal).fetch, host, port);
   const address = server.address() as { readonly port: number };
   using interruption = listenForInterruption(() => stderr.write('\nstopping: answers under way have 10 seconds; interrupt again to end at once\n'));

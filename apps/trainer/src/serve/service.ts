@@ -22,6 +22,7 @@ export interface ServiceOptions {
   readonly device: Device;
   /** T: the longest text. */
   readonly context: number;
+  readonly cacheDtype?: 'f32' | 'f16' | undefined;
   /** What clients call the model. */
   readonly name: string;
   readonly limits: Limits;
@@ -48,12 +49,12 @@ export class Service {
   readonly #chat: ChatFormat;
 
   constructor(options: ServiceOptions) {
-    const { model, device, context, tokenizer, name, limits } = options;
+    const { model, device, context, cacheDtype, tokenizer, name, limits } = options;
     this.name = name;
     this.limits = limits;
     this.#options = options;
     this.#chat = chatFormat(tokenizer);
-    this.#writers = Array.from({ length: limits.concurrency }, () => writer({ model, device, context }));
+    this.#writers = Array.from({ length: limits.concurrency }, () => writer({ model, device, context, cacheDtype }));
     this.admission = new Admission(this.#writers, limits.queue);
   }
 
