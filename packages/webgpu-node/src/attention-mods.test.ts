@@ -26,6 +26,8 @@ const cases: Case[] = [
   { name: 'a bias by distance, whose slopes are a tensor', T: 37, S: 37, causal: true, ...alibi },
   { name: 'a soft cap', T: 20, S: 21, score: () => ({ score }) => score.mul(0.5).tanh().mul(2), modified: (s) => 2 * Math.tanh(s / 2), slope: (s) => 1 - Math.tanh(s / 2) ** 2 },
   { name: 'a window with a bias, few queries', T: 3, S: 90, ...window(50), ...alibi },
+  { name: 'near keys, and far ones of a remainder, with a bias', T: 194, S: 200, causal: true, ...alibi, mask: () => ({ q, k }) => q.sub(k).lt(20).or(q.sub(k).mod(20).eq(0)), sees: (q, k) => q - k < 20 || (q - k) % 20 === 0 },
+  { name: 'a block of one\'s own, and keys of two remainders', T: 200, S: 193, mask: () => ({ q, k }) => k.le(q).and(q.div(24).eq(k.div(24)).or(k.mod(24).ge(22))), sees: (q, k) => k <= q && (Math.trunc(q / 24) === Math.trunc(k / 24) || k % 24 >= 22) },
   { name: 'queries that see nothing', T: 17, S: 5, mask: () => ({ q, k }) => k.lt(q.sub(2)), sees: (q, k) => k < q - 2 },
 ];
 

@@ -5,7 +5,7 @@
  */
 import type { FusedKernel, Slot, View } from '@ashlar/tensor';
 import { forEachOwnRow, keyEnd, rowGrid } from './attention.js';
-import { blockLookup, ModEmitter, modsOf, noteMods, type AttentionMods, type ModPoint } from './attention-mods.js';
+import { blockLookup, ModEmitter, modsOf, noteMods, partsOf, type AttentionMods, type BlockLookup, type ModPoint } from './attention-mods.js';
 import { declareChunks, dotChunks, holdChunks, overChunks, RowSource, RowTarget } from './attention-rows.js';
 import { attentionShape, type AttentionShape } from './attention-shape.js';
 import { TableSums } from './attention-tables.js';
@@ -51,7 +51,7 @@ function queryPass(context: CompileContext, name: string, shape: AttentionShape,
   const bindings = bindingsFor(context, uses, 1), onGpu = context.target.adapterClass === 'gpu', chunks = Math.ceil(D / 4);
   const rows = (view: View): RowSource => new RowSource(view, bindings.of(view.slot));
   const grid = rowGrid(context.target, B * H * T, T, tables.lanes);
-  const lookup = blockLookup(context, shape, mods, blockStep(context, chunks), false), emitter = new ModEmitter(body, bindings, mods, 3);
+  const lookups: BlockLookup[] = [];
   let module = '';
   tables.clear(body, bindings, `${grid.group} * ${grid.size} + i32(local.x)`);
   forEachOwnRow(body, grid, B, H, T, () => {
@@ -65,28 +65,32 @@ function queryPass(context: CompileContext, name: string, shape: AttentionShape,
     body.line(`let lse = ${loadScalar(bindings.of(lse.slot), rowAt(lse, 'batch', 'head', 'position'))};`);
     declareChunks(body, 'd', chunks);
     const point = (key: string): ModPoint => ({ batch: 'batch', head: 'head', query: 'position', key });
-    emitter.hoist(point('0'), tables.reads);
-    module = forEachRow(context, body, {
-      prefix: 'key', count: S, chunks, first: body.zero, end: keyEnd(shape, 'position'), ...(grid.tiled && { groupEnd: keyEnd(shape, 'tileLast') }), onGpu, mask: emitter.masked(point), lookup, lookupRow: grid.tiled ? 'tileFirst' : 'position',
-      sources: [{ name: 'k', source: rows(k), batch: 'batch', head: 'keyHead' }, { name: 'v', source: rows(v), batch: 'batch', head: 'keyHead' }],
-    }, (turn) => {
-      const k = holdChunks(body, 'k', chunks, (c) => turn.chunk('k', c));
-      const { visible } = turn;
-      dotChunks(body, 'scaled', chunks, (c) => `dot(q[${c}], ${k(c)})`);
-      dotChunks(body, 'product', chunks, (c) => `dot(g[${c}], ${turn.chunk('v', c)})`);
-      const { score, slope } = emitter.score(point(turn.at), 'scaled', true);
-      body.line(`let weight = ${weightOf(visible, score)};`);
-      body.line('let pull = weight * (product - delta);');
-      body.line(`let change = pull * ${slope ?? '1.0f'} * ${floatLiteral(shape.scale)};`);
-      tables.add(body, bindings, emitter, point(turn.at), [...(grid.tiled ? ['isRow'] : []), ...(visible === undefined ? [] : [visible])]);
-      overChunks(body, chunks, (c) => body.line(`d[${c}] += change * ${k(c)};`));
+    for (const part of partsOf(mods, shape)) body.block('', () => {
+      const emitter = new ModEmitter(body, bindings, part.mods, 3), apart = part.keysApart('position'), lookup = apart ? undefined : blockLookup(context, shape, part.mods, blockStep(context, chunks), false);
+      if (lookup) lookups.push(lookup);
+      emitter.hoist(point('0'), tables.reads);
+      module += forEachRow(context, body, {
+        prefix: 'key', count: S, chunks, first: body.zero, end: keyEnd(shape, 'position'), ...(grid.tiled && { groupEnd: keyEnd(shape, 'tileLast') }), onGpu, apart, mask: emitter.masked(point), lookup, lookupRow: grid.tiled ? 'tileFirst' : 'position',
+        sources: [{ name: 'k', source: rows(k), batch: 'batch', head: 'keyHead' }, { name: 'v', source: rows(v), batch: 'batch', head: 'keyHead' }],
+      }, (turn) => {
+        const k = holdChunks(body, 'k', chunks, (c) => turn.chunk('k', c));
+        const { visible } = turn;
+        dotChunks(body, 'scaled', chunks, (c) => `dot(q[${c}], ${k(c)})`);
+        dotChunks(body, 'product', chunks, (c) => `dot(g[${c}], ${turn.chunk('v', c)})`);
+        const { score, slope } = emitter.score(point(turn.at), 'scaled', true);
+        body.line(`let weight = ${weightOf(visible, score)};`);
+        body.line('let pull = weight * (product - delta);');
+        body.line(`let change = pull * ${slope ?? '1.0f'} * ${floatLiteral(shape.scale)};`);
+        tables.add(body, bindings, emitter, point(turn.at), [...(grid.tiled ? ['isRow'] : []), ...(visible === undefined ? [] : [visible])]);
+        overChunks(body, chunks, (c) => body.line(`d[${c}] += change * ${k(c)};`));
+      });
     });
     body.block(grid.tiled ? 'if (isRow)' : '', () => {
       new RowTarget(bindings.of(dq.slot), D).store(body, `((batch * ${T} + position) * ${H} + head) * ${D}`, chunks, (c) => `d[${c}]`);
       body.line(storeScalar(bindings.of(delta.slot), rowAt(delta, 'batch', 'head', 'position'), 'delta'));
     });
   });
-  return assemble({ label: `${name} (queries)`, body, bindings: lookup ? [...bindings.list, lookup.binding] : bindings.list, workgroups: grid.workgroups, workgroupSize: [grid.size, 1], module });
+  return assemble({ label: `${name} (queries)`, body, bindings: [...bindings.list, ...lookups.map(({ binding }) => binding)], workgroups: grid.workgroups, workgroupSize: [grid.size, 1], module });
 }
 
 function keyPass(context: CompileContext, name: string, shape: AttentionShape, mods: AttentionMods, { q, k, v, lse, dO }: Operands, dk: View, dv: View, delta: View): Program {
@@ -97,7 +101,7 @@ function keyPass(context: CompileContext, name: string, shape: AttentionShape, m
   const bindings = bindingsFor(context, uses, 1), onGpu = context.target.adapterClass === 'gpu', chunks = Math.ceil(D / 4);
   const rows = (view: View): RowSource => new RowSource(view, bindings.of(view.slot));
   const grid = rowGrid(context.target, B * G * S, S);
-  const lookup = blockLookup(context, shape, mods, blockStep(context, chunks), true), emitter = new ModEmitter(body, bindings, mods, 2);
+  const lookups: BlockLookup[] = [];
   let module = '';
   forEachOwnRow(body, grid, B, G, S, () => {
     for (const [label, view] of [['k', k], ['v', v]] as const) {
@@ -108,34 +112,38 @@ function keyPass(context: CompileContext, name: string, shape: AttentionShape, m
     // Query t sees key s where s ≤ t + S − T.
     const firstQuery = (position: string): string => (causal ? `clamp(${position} - ${S - T}, 0, ${T})` : body.zero);
     const point = (query: string): ModPoint => ({ batch: 'batch', head: 'queryHead', query, key: 'position' });
-    body.block(`for (var queryHead = head * ${H / G}; queryHead < (head + 1) * ${H / G}; queryHead++)`, () => {
-      emitter.hoist(point('0'));
-      module = forEachRow(context, body, {
-        prefix: 'query', count: T, chunks, first: firstQuery('position'), end: String(T), ...(grid.tiled && { groupFirst: firstQuery('tileFirst'), groupEnd: String(T) }), onGpu, mask: emitter.masked(point), lookup, lookupRow: grid.tiled ? 'tileFirst' : 'position',
-        sources: [{ name: 'q', source: rows(q), batch: 'batch', head: 'queryHead' }, { name: 'g', source: rows(dO), batch: 'batch', head: 'queryHead' }],
-      }, (turn) => {
-        const of = (view: View): string => loadScalar(bindings.of(view.slot), rowAt(view, 'batch', 'queryHead', turn.at));
-        const q = holdChunks(body, 'q', chunks, (c) => turn.chunk('q', c)), g = holdChunks(body, 'g', chunks, (c) => turn.chunk('g', c));
-        const { visible } = turn;
-        dotChunks(body, 'scaled', chunks, (c) => `dot(k[${c}], ${q(c)})`);
-        dotChunks(body, 'product', chunks, (c) => `dot(v[${c}], ${g(c)})`);
-        body.line(`let lse = ${of(lse)};`);
-        const { score, slope } = emitter.score(point(turn.at), 'scaled', true);
-        body.line(`let weight = ${weightOf(visible, score)};`);
-        body.line(`let change = weight * (product - ${of(delta)}) * ${slope ?? '1.0f'} * ${floatLiteral(shape.scale)};`);
-        overChunks(body, chunks, (c) => {
-          body.line(`dv[${c}] += weight * ${g(c)};`);
-          body.line(`dk[${c}] += change * ${q(c)};`);
+    for (const part of partsOf(mods, shape)) {
+      const emitter = new ModEmitter(body, bindings, part.mods, 2), apart = part.queriesApart('position'), lookup = apart ? undefined : blockLookup(context, shape, part.mods, blockStep(context, chunks), true);
+      if (lookup) lookups.push(lookup);
+      body.block(`for (var queryHead = head * ${H / G}; queryHead < (head + 1) * ${H / G}; queryHead++)`, () => {
+        emitter.hoist(point('0'));
+        module += forEachRow(context, body, {
+          prefix: 'query', count: T, chunks, first: firstQuery('position'), end: String(T), ...(grid.tiled && { groupFirst: firstQuery('tileFirst'), groupEnd: String(T) }), onGpu, apart, mask: emitter.masked(point), lookup, lookupRow: grid.tiled ? 'tileFirst' : 'position',
+          sources: [{ name: 'q', source: rows(q), batch: 'batch', head: 'queryHead' }, { name: 'g', source: rows(dO), batch: 'batch', head: 'queryHead' }],
+        }, (turn) => {
+          const of = (view: View): string => loadScalar(bindings.of(view.slot), rowAt(view, 'batch', 'queryHead', turn.at));
+          const q = holdChunks(body, 'q', chunks, (c) => turn.chunk('q', c)), g = holdChunks(body, 'g', chunks, (c) => turn.chunk('g', c));
+          const { visible } = turn;
+          dotChunks(body, 'scaled', chunks, (c) => `dot(k[${c}], ${q(c)})`);
+          dotChunks(body, 'product', chunks, (c) => `dot(v[${c}], ${g(c)})`);
+          body.line(`let lse = ${of(lse)};`);
+          const { score, slope } = emitter.score(point(turn.at), 'scaled', true);
+          body.line(`let weight = ${weightOf(visible, score)};`);
+          body.line(`let change = weight * (product - ${of(delta)}) * ${slope ?? '1.0f'} * ${floatLiteral(shape.scale)};`);
+          overChunks(body, chunks, (c) => {
+            body.line(`dv[${c}] += weight * ${g(c)};`);
+            body.line(`dk[${c}] += change * ${q(c)};`);
+          });
         });
       });
-    });
+    }
     body.block(grid.tiled ? 'if (isRow)' : '', () => {
       for (const [label, view] of [['dk', dk], ['dv', dv]] as const) {
         new RowTarget(bindings.of(view.slot), D).store(body, `((batch * ${S} + position) * ${G} + head) * ${D}`, chunks, (c) => `${label}[${c}]`);
       }
     });
   });
-  return assemble({ label: `${name} (keys)`, body, bindings: lookup ? [...bindings.list, lookup.binding] : bindings.list, workgroups: grid.workgroups, workgroupSize: [grid.size, 1], module });
+  return assemble({ label: `${name} (keys)`, body, bindings: [...bindings.list, ...lookups.map(({ binding }) => binding)], workgroups: grid.workgroups, workgroupSize: [grid.size, 1], module });
 }
 
 const weightOf = (visible: string | undefined, score: string): string => (visible === undefined ? `exp(${score} - lse)` : `select(0.0f, exp(${score} - lse), ${visible})`);

@@ -2,11 +2,12 @@
  * Mods of attention: expressions that change a score or mask it, inlined where the score is, and the map of blocks that a
  * mask leaves empty or full, so that empty ones are skipped.
  */
-import { blockMap, type AttentionTable, type Expression } from '@ashlar/tensor';
+import { attentionParts, blockMap, type AttentionTable, type Expression } from '@ashlar/tensor';
 import type { AttentionShape } from './attention-shape.js';
 import type { Binding, SlotResolver, SlotUses } from './bindings.js';
 import type { Body, Value } from './emitter.js';
 import { ExpressionEmitter } from './expression.js';
+import type { Apart } from './attention-tiles.js';
 import { noteLoads, type CompileContext } from './program.js';
 
 export interface AttentionMods {
@@ -22,6 +23,24 @@ export function modsOf(attributes: Readonly<Record<string, unknown>>): Attention
   const score = of('score'), slope = of('slope');
   if (score && !slope) throw new TypeError('attention: a score mod comes with its slope');
   return { mask: of('mask'), score, slope };
+}
+
+/** The mods of a part of the scores, and the keys, or queries, that a row of a remainder meets there, where these stand apart. */
+export interface ModsPart { readonly mods: AttentionMods; keysApart(query: string): Apart | undefined; queriesApart(key: string): Apart | undefined }
+
+/** The parts of the scores: two where a mask is a union of one by remainders and another, whose rows are then walked alone. */
+export function partsOf(mods: AttentionMods, shape: AttentionShape): ModsPart[] {
+  const parts = attentionParts(mods.mask, shape);
+  if (parts.length === 1) return [{ mods, keysApart: () => undefined, queriesApart: () => undefined }];
+  return parts.map(({ mask, queryStep, keyStep, keyRemainders: [first, end], shift }) => {
+    const alone = (row: string, by: number, step: number): Apart => ({ step, first: `(${row} + ${by}) % ${step}`, end: `(${row} + ${by}) % ${step} + 1` });
+    return {
+      mods: { ...mods, mask },
+      keysApart: (query) => (queryStep * keyStep === 1 ? undefined : shift !== undefined ? alone(query, shift, keyStep) : { step: keyStep, first: String(first), end: String(end) }),
+      // a key of another remainder meets none
+      queriesApart: (key) => (queryStep * keyStep === 1 ? undefined : shift !== undefined ? alone(key, queryStep - shift, queryStep) : { step: queryStep, first: '0', end: end - first === keyStep ? String(queryStep) : `select(0, ${queryStep}, ${key} % ${keyStep} >= ${first} && ${key} % ${keyStep} < ${end})` }),
+    };
+  });
 }
 
 export function noteMods(uses: SlotUses, { mask, score, slope }: AttentionMods): void {

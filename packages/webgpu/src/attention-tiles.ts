@@ -4,6 +4,9 @@ import type { RowSource } from './attention-rows.js';
 import type { Body } from './emitter.js';
 import type { CompileContext } from './program.js';
 
+/** Rows that stand apart: those of which the remainder by `step` is from `first` up to `end`. */
+export interface Apart { readonly step: number; readonly first: string; readonly end: string }
+
 /** The row of this turn. */
 export interface TurnRow {
   /** The name of what tells whether the thread's row and this one meet; undefined where they do. */
@@ -26,6 +29,8 @@ export interface Walk {
   readonly groupFirst?: string;
   readonly groupEnd?: string;
   readonly onGpu: boolean;
+  /** Where given, only these rows are walked, straight from memory. */
+  readonly apart?: Apart | undefined;
   /** Emits whether the mask lets the thread's row meet row `at`; undefined without a mask. */
   readonly mask?: ((at: string) => string) | undefined;
   /** The lists of blocks, and the number of the thread's own row in them (of the workgroup's first row, where they share one). */
@@ -45,7 +50,7 @@ export function forEachRow(context: CompileContext, body: Body, walk: Walk, turn
   body.line(`let ${groupEnd} = ${walk.groupEnd ?? end};`);
   const tests = [...(walk.groupFirst === undefined ? [] : [`${at} >= ${first}`]), ...(walk.groupEnd === undefined && !walk.onGpu ? [] : [`${at} < ${end}`])];
   const inRange = tests.length > 0 ? tests.join(' && ') : undefined;
-  const rows = walk.onGpu ? tileRows(context, walk) : blockKeys, { mask } = walk, isFull = walk.lookup && 'isFull';
+  const { apart, mask } = walk, onGpu = walk.onGpu && !apart, rows = onGpu ? tileRows(context, walk) : blockKeys, isFull = walk.lookup && 'isFull';
   const block = `${prefix}Block`;
   /** Blocks of `rows` within the range that are not empty. */
   const forEachBlock = (content: () => void): void => {
@@ -58,7 +63,7 @@ export function forEachRow(context: CompileContext, body: Body, walk: Walk, turn
       content();
     });
   };
-  if (!walk.onGpu) {
+  if (!onGpu) {
     const meet = (visible: string | undefined): void => {
       for (const { name, source, batch, head } of sources) body.line(`let ${name}At = ${source.start(batch, head, at)};`);
       turn({ visible, at, chunk: (name, c) => sources.find((one) => one.name === name)!.source.chunk(`${name}At`, c) });
@@ -68,18 +73,29 @@ export function forEachRow(context: CompileContext, body: Body, walk: Walk, turn
       meet(inRange && 'visible');
     });
     // Each thread goes from one row that it sees to the next: neighbours may be at different ones.
-    const seen = (from: string, to: string): void => {
+    const seen = (from: string, to: string, placeOf = (number: string): string => number): void => {
       body.line(`let start = ${from};`);
       body.line('var seen = 0u;');
-      body.block(`for (var ${at} = start; ${at} < ${to}; ${at}++)`, () => {
+      body.block(`for (var number = start; number < ${to}; number++)`, () => {
+        body.line(`let ${at} = ${placeOf('number')};`);
         const inside = mask!(at);
-        body.line(`seen |= select(0u, 1u << u32(${at} - start), ${inRange ? `${inRange} && ` : ''}${inside});`);
+        body.line(`seen |= select(0u, 1u << u32(number - start), ${inRange ? `${inRange} && ` : ''}${inside});`);
       });
       body.block('for (; seen != 0u; seen &= seen - 1u)', () => {
-        body.line(`let ${at} = start + i32(countTrailingZeros(seen));`);
+        body.line(`let ${at} = ${placeOf('(start + i32(countTrailingZeros(seen)))')};`);
         meet(undefined);
       });
     };
+    if (apart) {
+      body.block(`for (var remainder = ${apart.first}; remainder < ${apart.end}; remainder++)`, () => {
+        const before = (limit: string): string => `(max(${limit} - remainder, 0) + ${apart.step - 1}) / ${apart.step}`;
+        body.line(`let ${prefix}Last = ${before(groupEnd)};`);
+        body.block(`for (var ${block} = (${before(wrap(groupFirst))}) / ${rows}; ${block} * ${rows} < ${prefix}Last; ${block}++)`, () => {
+          seen(`${block} * ${rows}`, `min(${prefix}Last, ${block} * ${rows} + ${rows})`, (number) => `remainder + ${number} * ${apart.step}`);
+        });
+      });
+      return '';
+    }
     if (!mask) { all(groupFirst, groupEnd); return ''; }
     const from = `max(${groupFirst}, ${block} * ${rows})`, to = `min(${groupEnd}, ${block} * ${rows} + ${rows})`;
     forEachBlock(() => {

@@ -5,7 +5,7 @@
  * keys from memory; on GPUs the 64 queries of a workgroup share tiles of keys and values in workgroup memory.
  */
 import type { FusedKernel, View } from '@ashlar/tensor';
-import { blockLookup, ModEmitter, modsOf, noteMods, type ModPoint } from './attention-mods.js';
+import { blockLookup, ModEmitter, modsOf, noteMods, partsOf, type BlockLookup, type ModPoint } from './attention-mods.js';
 import { declareChunks, dotChunks, overChunks, RowSource, RowTarget } from './attention-rows.js';
 import { attentionShape, rowsPerGroup, type AttentionShape } from './attention-shape.js';
 import { SlotUses } from './bindings.js';
@@ -29,7 +29,7 @@ export function attentionPrograms(context: CompileContext, kernel: FusedKernel):
   const queries = new RowSource(q, bindings.of(q.slot)), keys = new RowSource(k, bindings.of(k.slot)), values = new RowSource(v, bindings.of(v.slot));
   const chunks = Math.ceil(D / 4), onGpu = context.target.adapterClass === 'gpu';
   const grid = rowGrid(context.target, B * H * T, T);
-  const lookup = blockLookup(context, shape, mods, blockStep(context, chunks), false), emitter = new ModEmitter(body, bindings, mods, 3);
+  const parts = partsOf(mods, shape), lookups: BlockLookup[] = [];
   let module = '';
   forEachOwnRow(body, grid, B, H, T, () => {
     body.line(`let keyHead = head / ${H / G};`);
@@ -37,13 +37,17 @@ export function attentionPrograms(context: CompileContext, kernel: FusedKernel):
     declareChunks(body, 'q', chunks, (c) => `${queries.chunk('queryAt', c)} * ${floatLiteral(shape.scale)}`);
     declareChunks(body, 'o', chunks);
     const point = (key: string): ModPoint => ({ batch: 'batch', head: 'head', query: 'position', key });
-    emitter.hoist(point('0'));
     body.line('var largest = -3.0e38f;');
     body.line('var sum = 0.0f;');
-    module = forEachRow(context, body, {
-      prefix: 'key', count: shape.S, chunks, first: body.zero, end: keyEnd(shape, 'position'), ...(grid.tiled && { groupEnd: keyEnd(shape, 'tileLast') }), onGpu, mask: emitter.masked(point), lookup, lookupRow: grid.tiled ? 'tileFirst' : 'position',
-      sources: [{ name: 'k', source: keys, batch: 'batch', head: 'keyHead' }, { name: 'v', source: values, batch: 'batch', head: 'keyHead' }],
-    }, (row) => forwardTurn(body, chunks, row, emitter, point(row.at)));
+    for (const part of parts) body.block('', () => {
+      const emitter = new ModEmitter(body, bindings, part.mods, 3), apart = part.keysApart('position'), lookup = apart ? undefined : blockLookup(context, shape, part.mods, blockStep(context, chunks), false);
+      if (lookup) lookups.push(lookup);
+      emitter.hoist(point('0'));
+      module += forEachRow(context, body, {
+        prefix: 'key', count: shape.S, chunks, first: body.zero, end: keyEnd(shape, 'position'), ...(grid.tiled && { groupEnd: keyEnd(shape, 'tileLast') }), onGpu, apart, mask: emitter.masked(point), lookup, lookupRow: grid.tiled ? 'tileFirst' : 'position',
+        sources: [{ name: 'k', source: keys, batch: 'batch', head: 'keyHead' }, { name: 'v', source: values, batch: 'batch', head: 'keyHead' }],
+      }, (row) => forwardTurn(body, chunks, row, emitter, point(row.at)));
+    });
     const result = body.bind('select(0.0f, 1.0f / sum, sum > 0.0f)');
     body.block(grid.tiled ? 'if (isRow)' : '', () => {
       new RowTarget(bindings.of(o.slot), D).store(body, `((batch * ${T} + position) * ${H} + head) * ${D}`, chunks, (c) => `o[${c}] * ${result}`);
@@ -51,7 +55,7 @@ export function attentionPrograms(context: CompileContext, kernel: FusedKernel):
       body.line(storeScalar(bindings.of(lse.slot), `(batch * ${H} + head) * ${T} + position`, `select(bitcast<f32>(${bits}), largest + log(max(sum, 1.0e-37f)), sum > 0.0f)`));
     });
   });
-  return [assemble({ label: kernel.name, body, bindings: lookup ? [...bindings.list, lookup.binding] : bindings.list, workgroups: grid.workgroups, workgroupSize: [grid.size, 1], module })];
+  return [assemble({ label: kernel.name, body, bindings: [...bindings.list, ...lookups.map(({ binding }) => binding)], workgroups: grid.workgroups, workgroupSize: [grid.size, 1], module })];
 }
 
 /** One past the last key that a query sees. */
