@@ -151,6 +151,8 @@ describe('training goes on from what came in', () => {
     const moods = lines('three.jsonl', Array.from({ length: 30 }, (_, i) => ({ text: `${words[i % 5]!} ${i}`, label: ['sad', 'glad', 'mad'][i % 3]! }))), from = { ...training, steps: 1, from: at('runs', 'bert for classes') };
     expect(await train('three', { data: { source: moods }, training: from })).toMatchObject({ code: 0 });
     expect(loadRun(at('runs', 'three')).config).toMatchObject({ labels: ['sad', 'glad', 'mad'], model: { head: { classes: 3, transform: { activation: 'tanh' } } } });
+    expect(await train('three again', { data: { source: moods }, training: { ...from, from: at('runs', 'three') } })).toMatchObject({ code: 0 });
+    expect(loadRun(at('runs', 'three again')).config.labels).toEqual(['sad', 'glad', 'mad']);
     expect(await train('wrong', { data: { source: data }, training: from })).toMatchObject({ code: 3, stderr: expect.stringContaining('which is not among data.labels (sad, glad, mad)') });
     expect(await train('two', { data: { source: data, labels: ['calm', 'loud'] }, training: from })).toMatchObject({ code: 0 });
     expect(loadRun(at('runs', 'two')).config).toMatchObject({ labels: ['calm', 'loud'], model: { head: { classes: 2 } } });
@@ -179,6 +181,7 @@ describe('training goes on from what came in', () => {
     [{ task: 'maskedLanguageModel', training: { ...training, from: at('runs', 'bert without a head') } }, 'has no head for tokens; give model.head, such as { "type": "language" }'],
     [{ task: 'classification', training: { ...training, from: at('runs', 't5') } }, 'task classification does not go with the model, which is for sequenceToSequence'],
     [{ task: 'classification', training: { ...training, from: at('nowhere') } }, 'model: '],
+    [{ task: 'classification', training: { ...training, from: base } }, 'holds no run; a model of others becomes one by: import'],
   ])('%j is refused', async (config, message) => {
     expect(await train('none', { data: { source: data }, ...config })).toMatchObject({ code: 2, stderr: expect.stringContaining(message) });
   });
