@@ -1,4 +1,5 @@
 import { Tokenizer as Library } from '@huggingface/tokenizers';
+import { memory } from './memory.js';
 import { assertToken, type Tokenizer } from './tokenizer.js';
 import { blankWords, isOfBlankWords, type TokenizerForm } from './tokenizer-form.js';
 
@@ -65,22 +66,15 @@ function frameOf(library: Library, vocabulary: ReadonlyMap<string, number>): Tok
   return count === 0 ? undefined : { before: framed.slice(0, start), after: framed.slice(framed.length - count + start) };
 }
 
-/** Words that are remembered at most. */
+/** Words that are remembered until as many others have come. */
 const mostWords = 1 << 15;
 
 /** The library's Metaspace does not cut a text into words, as that of the `tokenizers` library does: then pieces are searched for in all of it at once, and a long text ends in an error. */
 function byWords(idsOf: (text: string) => readonly number[]): (text: string) => Uint32Array {
-  const known = new Map<string, readonly number[]>();
+  const remember = memory<readonly number[]>(mostWords);
   return (text) => {
     const tokens: number[] = [];
-    for (const word of blankWords(text)) {
-      let ids = known.get(word);
-      if (!ids) {
-        if (known.size >= mostWords) known.clear();
-        known.set(word, ids = idsOf(word));
-      }
-      for (const id of ids) tokens.push(id);
-    }
+    for (const word of blankWords(text)) for (const id of remember(word, () => idsOf(word))) tokens.push(id);
     return Uint32Array.from(tokens);
   };
 }

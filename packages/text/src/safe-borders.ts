@@ -1,28 +1,21 @@
-import { gpt2Border } from './gpt2-words.js';
 import { hasOrdinaryAddedTokens, isOfBlankWords, normalizesLocally, partsOfForm, type FormPart, type TokenizerForm } from './tokenizer-form.js';
 import type { TokenizerJSON } from './tokenizer.js';
 
 /** Where a text may be cut so that the tokens of its parts, one after the other, are those of the whole. */
 export interface SafeBorders {
-  /** The last such place from `least` on, or 0 where there is none; never the end of a text that may go on. */
-  last(text: string, least: number): number;
+  /** Whether a text may be cut before its character `at`. What is not there yet makes no difference: a place that may or may not be one is none. */
+  isBorder(text: string, at: number): boolean;
+  /** Whether a word between two borders comes time and again, and its tokens are worth remembering. */
+  readonly words: boolean;
   /** Whether the tokenizer puts a space before what it is given: then the one at a cut is left out. */
   readonly spaceIsPut?: boolean;
 }
 
-/** The last place at which what stands before and after it are as wanted. */
-const lastBetween = (after: RegExp, before: RegExp, accepts: (text: string, at: number) => boolean = () => true) => (text: string, least: number): number => {
-  for (let at = text.length - 1; at >= Math.max(1, least); at--) if (before.test(text[at]!) && after.test(text[at - 1]!) && accepts(text, at)) return at;
-  return 0;
-};
+/** Places at which what stands before and after them are as wanted. */
+const between = (after: RegExp, before: RegExp): SafeBorders => ({ words: true, isBorder: (text, at) => at < text.length && before.test(text[at]!) && after.test(text[at - 1]!) });
 
 /** Between any two characters. */
-const anywhere: SafeBorders = {
-  last: (text, least) => {
-    const at = /[\ud800-\udbff]$/.test(text) ? text.length - 1 : text.length;
-    return at >= least ? at : 0;
-  },
-};
+const anywhere: SafeBorders = { words: false, isBorder: (text, at) => !/[\ud800-\udbff]/.test(text[at - 1]!) };
 
 /**
  * The safe borders of a tokenizer, by how it is made. Undefined where none are known: it must be given a document whole.
@@ -32,15 +25,18 @@ const anywhere: SafeBorders = {
 export function safeBorders(json: TokenizerJSON): SafeBorders | undefined {
   switch (json.type) {
     case 'character': case 'byte': return anywhere;
-    case 'symbol': return { last: lastBetween(/\S/, /\s/) };
-    case 'scoredPieces': return json.pieces.some((piece) => /[^ ] /.test(piece)) ? undefined : { last: beforeSpace(), spaceIsPut: true };
+    case 'symbol': return between(/\S/, /\s/);
+    case 'scoredPieces': return json.pieces.some((piece) => /[^ ] /.test(piece)) ? undefined : beforePutSpace(() => true);
     case 'ended': return safeBorders(json.tokenizer);
     case 'huggingFace': return bordersOfForm(json.tokenizer as TokenizerForm, json.config as Parameters<typeof bordersOfForm>[1]);
   }
 }
 
 /** Before a space after something else, where more than the space follows. */
-const beforeSpace = (accepts: (text: string, at: number) => boolean = () => true) => lastBetween(/\S/, / /, (text, at) => at + 1 < text.length && accepts(text, at));
+function beforePutSpace(accepts: (text: string, at: number) => boolean): SafeBorders {
+  const { isBorder } = between(/\S/, / /);
+  return { words: true, spaceIsPut: true, isBorder: (text, at) => at + 1 < text.length && isBorder(text, at) && accepts(text, at) };
+}
 
 /** Patterns of words none of whose matches holds a blank after a letter or digit, or looks beyond it: those of Llama 3, of Qwen 2 and of GPT-4o. */
 const knownPatterns = new Set([
@@ -54,17 +50,17 @@ const blanks = ['BertPreTokenizer', 'Whitespace', 'WhitespaceSplit'];
 
 function bordersOfForm(form: TokenizerForm, config: { readonly remove_space?: boolean; readonly do_lowercase_and_remove_accent?: boolean } = {}): SafeBorders | undefined {
   if (!hasOrdinaryAddedTokens(form) || config.remove_space || config.do_lowercase_and_remove_accent) return undefined;
-  if (isOfBlankWords(form)) return { last: lastBetween(/\S/, / /) };
-  if (isOfPutSpace(form)) return { last: beforeSpace((text, at) => isFarFromAddedTokens(form, text, at)), spaceIsPut: true };
+  if (isOfBlankWords(form)) return between(/\S/, / /);
+  if (isOfPutSpace(form)) return beforePutSpace((text, at) => isFarFromAddedTokens(form, text, at));
   const words = partsOfForm(form.pre_tokenizer), [first, second, ...others] = words;
   if (!normalizesLocally(form) || first === undefined) return undefined;
-  if (blanks.includes(first.type)) return keepsWordsApart(form, words) ? { last: lastBetween(/\S/, /\s/) } : undefined;
+  if (blanks.includes(first.type)) return keepsWordsApart(form, words) ? between(/\S/, /\s/) : undefined;
   if (form.model?.fuse_unk) return undefined;
   if (form.model?.type !== 'BPE' || first.add_prefix_space) return undefined;
-  if (first.type === 'ByteLevel') return second === undefined && first.use_regex !== false && partsOfForm(form.normalizer).length === 0 ? { last: gpt2Border } : undefined;
+  if (first.type === 'ByteLevel') return second === undefined && first.use_regex !== false && partsOfForm(form.normalizer).length === 0 ? between(/\S/, /[ \n]/) : undefined;
   const isKnown = first.type === 'Split' && knownPatterns.has(first.pattern?.Regex ?? '') && first.behavior === 'Isolated' && !first.invert;
   const isOfBytes = second?.type === 'ByteLevel' && second.use_regex === false && !second.add_prefix_space && others.length === 0;
-  return isKnown && isOfBytes ? { last: lastBetween(/[\p{L}\p{N}]/u, /[ \n]/) } : undefined;
+  return isKnown && isOfBytes ? between(/[\p{L}\p{N}]/u, /[ \n]/) : undefined;
 }
 
 const blank = '\u2581';
