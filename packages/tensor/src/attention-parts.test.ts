@@ -90,6 +90,10 @@ describe('the parts of an attention', () => {
     expect(both.map(({ bounded }) => bounded)).toEqual([false, false]);
     expect(JSON.stringify(both[1]!.rest)).not.toContain('mod');
   });
+  test('have no bounds at the ends of i32', () => {
+    const [part] = check(binary('and', binary('le', key, constant(2147483647)), binary('lt', apart, constant(9))), 40, 40);
+    expect(part).toMatchObject({ bounds: [{ query: 1, key: -1, base: -8 }], bounded: false });
+  });
   test('are one where little is to be won', () => {
     expect(check(binary('or', binary('lt', apart, constant(16)), binary('eq', binary('mod', apart, constant(16)), constant(0))), 100, 100)).toHaveLength(1);
     expect(attentionParts(undefined, { T: 500, S: 500 })).toEqual([{ mask: undefined, rest: undefined, queryStep: 1, keyStep: 1, keyRemainders: [0, 1], shift: undefined, bounds: [], bounded: true }]);

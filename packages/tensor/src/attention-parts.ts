@@ -58,7 +58,10 @@ function partOf(conditions: readonly Expression[], length: number, S: number): A
   const decided = (one: Remainder): boolean => whole(one) && (((one.op === 'eq' || one.op === 'ne') && one.against === 0) // of numbers of both signs, remainders other than 0 are two
     || (ofKeys.includes(one) && places.every((k) => k % keyStep < keyRemainders[0] || k % keyStep >= keyRemainders[1] || holds(one, k))));
   const pair = queryStep === keyStep ? remainders.find(({ by, op, against, query, key, others }) => by === keyStep && op === 'eq' && against === 0 && !others && Math.abs(query) === 1 && query === -key) : undefined;
-  const open = conditions.filter((condition) => { const one = found.get(condition); return !one || !decided(one); }), bounds = open.map((condition) => boundsOf(condition, true));
+  const open = conditions.filter((condition) => { const one = found.get(condition); return !one || !decided(one); });
+  // whose terms, at any place, are far from the ends of i32
+  const small = ({ query, key, base }: AttentionBound): boolean => Math.abs(base) < 2 ** 30 && Math.max(Math.abs(query), Math.abs(key)) <= 256;
+  const bounds = open.map((condition) => { const list = boundsOf(condition, true); return list.every(small) ? list : []; });
   return {
     mask: joined(conditions, 'and'), rest: joined(open, 'and'), bounds: bounds.flat(), bounded: bounds.every(({ length: count }) => count > 0), queryStep, keyStep, keyRemainders, shift: pair && keyStep > 1 ? (((pair.base * pair.query) % keyStep) + keyStep) % keyStep : undefined,
   };
