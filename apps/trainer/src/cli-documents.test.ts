@@ -141,6 +141,17 @@ describe('hidden spans', () => {
     expect(data['spans']).toEqual({ share: 0.15, meanSpan: 3 });
   });
 
+  test('of another text too', async () => {
+    writeFileSync(ground.at('plain.txt'), stories.slice(0, 30).join('\n\n'));
+    writeFileSync(ground.at('some.jsonl'), stories.slice(0, 30).map((story) => JSON.stringify({ story })).join('\n'));
+    const measured = (data: string) => ashlar('eval', '--run', ground.at('spans'), '--device', 'wasm', '--json', '--data', ground.at(data));
+    const [plain, lines] = [await measured('plain.txt'), await measured('some.jsonl')];
+    expect([plain.code, lines.code], plain.stderr + lines.stderr).toEqual([0, 0]);
+    const [one, other] = [plain, lines].map(({ stdout }) => JSON.parse(stdout) as Record<string, unknown>);
+    expect(one).toMatchObject({ part: 'whole text', source: ground.at('plain.txt') });
+    expect(other).toEqual({ ...one, source: ground.at('some.jsonl') });
+  });
+
   test('what was learned is where a training on pairs begins', async () => {
     writeFileSync(ground.at('pairs.jsonl'), stories.map((source) => JSON.stringify({ source, target: source.split(' ')[0] })).join('\n'));
     const begun = await train('pairs', { data: { source: 'pairs.jsonl' }, training: { ...course, steps: 6, context: 20, sourceContext: 37 } }, '--set', `training.from=${ground.at('spans')}`);

@@ -67,8 +67,8 @@ async function examplesToMeasure(loaded: LoadedRun, source: string | undefined):
   const file = (path: string) => ({ type: 'file', path }) as const, tokenizers = { tokenizer: file(run.tokenizer), ...(loaded.targetTokenizer ? { targetTokenizer: file(run.targetTokenizer) } : {}) };
   const { data: ownData, training: { from: _, ...course }, published: __, ...config } = training ? loaded.config as ResolvedConfig
     : resolveConfig({ name, model, data: labels ? { labels } : {}, training: { steps: 1, batch: defaultBatch, context, learningRate: { peak: 1 } } }, { set: [] }, run.config);
-  const { sha256: ___, ...about } = ownData, materials = await prepareMaterials({ ...config, training: course, data: { ...about, ...tokenizers, source, validation: 1 } });
-  return { ...materials, part: holdsRecords(source) ? 'all examples' : 'whole text', notes: loadWeights(run, materials.model) };
+  const { sha256: ___, fields, ...about } = ownData, hasRows = holdsRecords(source), materials = await prepareMaterials({ ...config, training: course, data: { ...about, ...tokenizers, ...(fields && hasRows ? { fields } : {}), source, validation: 1 } });
+  return { ...materials, part: hasRows && config.task !== 'spanCorruption' ? 'all examples' : 'whole text', notes: loadWeights(run, materials.model) };
 }
 
 /** The run's own text, or another. */
