@@ -33,7 +33,7 @@ describe('a text that cannot be trained on', () => {
   });
   test('is a folder without texts', () => {
     mkdirSync(ground.at('bare'));
-    return refused(train('--data', 'bare'), 3, 'is a folder without .txt files');
+    return refused(train('--data', 'bare'), 3, 'is a folder without .txt, .jsonl or .parquet files');
   });
   test('is shorter than the context', () => {
     writeFileSync(ground.at('short.txt'), 'the sea!');
