@@ -42,7 +42,7 @@ function check(mask: Expression, T: number, S: number, every = 1, heads = 2): Re
         if (shift !== undefined && (q + shift) % keyStep !== k % keyStep) throw new Error(`${q} sees ${k}, shift ${shift}`);
         for (const bound of bounds) if (bound.query * q + bound.key * k + bound.base > 0) throw new Error(`${q} sees ${k} beyond ${JSON.stringify(bound)}`);
       }
-      for (let q = 0; q < T; q += every) for (let k = 0; k < S; k++) if (alive[pair(q, k)]) {
+      for (let q = 0; q < T; q += every) for (let k = 0; k < S; k++) if (alive[pair(q, k)] || (shift !== undefined && (q + shift) % keyStep === k % keyStep)) {
         if ((!left || left(h, q, k) === 1) !== seen(q, k)) throw new Error(`what is left to ask of ${q} and ${k} says otherwise`);
         if (bounded && bounds.every((bound) => bound.query * q + bound.key * k + bound.base <= 0) !== seen(q, k)) throw new Error(`bounds of ${q} and ${k} say otherwise`);
       }
@@ -89,6 +89,11 @@ describe('the parts of an attention', () => {
     const both = check(binary('and', binary('or', own, last), binary('ne', key, constant(31))), 200, 210);
     expect(both.map(({ bounded }) => bounded)).toEqual([false, false]);
     expect(JSON.stringify(both[1]!.rest)).not.toContain('mod');
+  });
+  test('know which keys a query meets where one remainder alone is asked', () => {
+    const comb = binary('eq', binary('mod', binary('sub', binary('add', query, constant(3)), key), constant(8)), constant(0));
+    expect(check(comb, 100, 100)[0]).toMatchObject({ shift: 3, bounded: true });
+    expect(check(binary('and', comb, binary('eq', binary('mod', query, constant(4)), constant(0))), 100, 100)[0]).toMatchObject({ queryStep: 8, keyStep: 8, shift: undefined });
   });
   test('have no bounds at the ends of i32', () => {
     const [part] = check(binary('and', binary('le', key, constant(2147483647)), binary('lt', apart, constant(9))), 40, 40);

@@ -15,7 +15,7 @@ export interface AttentionPart {
   readonly keyStep: number;
   /** Only keys with these remainders by `keyStep` are in this part: [first, end). */
   readonly keyRemainders: readonly [number, number];
-  /** Query t meets keys of remainder t + shift by `keyStep` = `queryStep` alone. */
+  /** Query t meets keys of remainder t + shift by `keyStep` = `queryStep` alone, and of these all that `rest` lets through. */
   readonly shift: number | undefined;
   /** What must hold of query and key, beside causality. */
   readonly bounds: readonly AttentionBound[];
@@ -57,7 +57,7 @@ function partOf(conditions: readonly Expression[], length: number, S: number): A
   const keyRemainders = ofKeys.length > 0 ? [Math.min(keyStep, ...kept), Math.max(-1, ...kept) + 1] as const : [0, keyStep] as const;
   const decided = (one: Remainder): boolean => whole(one) && (((one.op === 'eq' || one.op === 'ne') && one.against === 0) // of numbers of both signs, remainders other than 0 are two
     || (ofKeys.includes(one) && places.every((k) => k % keyStep < keyRemainders[0] || k % keyStep >= keyRemainders[1] || holds(one, k))));
-  const pair = queryStep === keyStep ? remainders.find(({ by, op, against, query, key, others }) => by === keyStep && op === 'eq' && against === 0 && !others && Math.abs(query) === 1 && query === -key) : undefined;
+  const settled = remainders.filter(decided), pair = queryStep === keyStep && settled.length === 1 ? settled.find(({ by, op, against, query, key, others }) => by === keyStep && op === 'eq' && against === 0 && !others && Math.abs(query) === 1 && query === -key) : undefined;
   const open = conditions.filter((condition) => { const one = found.get(condition); return !one || !decided(one); });
   // whose terms, at any place, are far from the ends of i32
   const small = ({ query, key, base }: AttentionBound): boolean => Math.abs(base) < 2 ** 30 && Math.max(Math.abs(query), Math.abs(key)) <= 256;

@@ -32,13 +32,20 @@ export interface ModsPart { readonly mods: AttentionMods; keysApart(query: strin
 export function partsOf(mods: AttentionMods, shape: AttentionShape): ModsPart[] {
   const parts = attentionParts(mods.mask, shape);
   if (parts.length === 1) return [{ mods, keysApart: () => undefined, queriesApart: () => undefined }];
-  return parts.map(({ mask, queryStep, keyStep, keyRemainders: [first, end], shift }) => {
+  return parts.map(({ mask, queryStep, keyStep, keyRemainders: [first, end], shift, bounds, bounded }) => {
+    /** The places that the bounds leave of keys for a query, or of queries for a key, where they are all that is asked. */
+    const within = (row: string, which: 'query' | 'key'): Apart['within'] => {
+      const other = which === 'key' ? 'query' : 'key';
+      if (shift === undefined || !bounded || bounds.some((bound) => Math.abs(bound[which]) !== 1)) return undefined;
+      const limit = (sign: number, start: string): string => bounds.filter((bound) => bound[which] === sign).reduce((text, bound) => (sign < 0 ? `max(${text}, ${bound[other]} * ${row} + ${bound.base})` : `min(${text}, 1 - (${bound[other]} * ${row} + ${bound.base}))`), start);
+      return [limit(-1, '0'), limit(1, '2147483647')];
+    };
     const alone = (row: string, by: number, step: number): Apart => ({ step, first: `(${row} + ${by}) % ${step}`, end: `(${row} + ${by}) % ${step} + 1` });
     return {
       mods: { ...mods, mask },
-      keysApart: (query) => (queryStep * keyStep === 1 ? undefined : shift !== undefined ? alone(query, shift, keyStep) : { step: keyStep, first: String(first), end: String(end) }),
+      keysApart: (query) => (queryStep * keyStep === 1 ? undefined : shift !== undefined ? { ...alone(query, shift, keyStep), within: within(query, 'key') } : { step: keyStep, first: String(first), end: String(end) }),
       // a key of another remainder meets none
-      queriesApart: (key) => (queryStep * keyStep === 1 ? undefined : shift !== undefined ? alone(key, queryStep - shift, queryStep) : { step: queryStep, first: '0', end: end - first === keyStep ? String(queryStep) : `select(0, ${queryStep}, ${key} % ${keyStep} >= ${first} && ${key} % ${keyStep} < ${end})` }),
+      queriesApart: (key) => (queryStep * keyStep === 1 ? undefined : shift !== undefined ? { ...alone(key, queryStep - shift, queryStep), within: within(key, 'query') } : { step: queryStep, first: '0', end: end - first === keyStep ? String(queryStep) : `select(0, ${queryStep}, ${key} % ${keyStep} >= ${first} && ${key} % ${keyStep} < ${end})` }),
     };
   });
 }

@@ -4,8 +4,11 @@ import type { RowSource } from './attention-rows.js';
 import type { Body } from './emitter.js';
 import type { CompileContext } from './program.js';
 
-/** Rows that stand apart: those of which the remainder by `step` is from `first` up to `end`. */
-export interface Apart { readonly step: number; readonly first: string; readonly end: string }
+/**
+ * Rows that stand apart: those of which the remainder by `step` is from `first` up to `end`. With `within`, all of those
+ * that stand from one place up to another meet the thread's row, and no other: the mask need not be asked.
+ */
+export interface Apart { readonly step: number; readonly first: string; readonly end: string; readonly within?: readonly [string, string] | undefined }
 
 /** The row of this turn. */
 export interface TurnRow {
@@ -49,7 +52,7 @@ export function forEachRow(context: CompileContext, body: Body, walk: Walk, turn
   const groupFirst = walk.groupFirst ?? first;
   body.line(`let ${groupEnd} = ${walk.groupEnd ?? end};`);
   const tests = [...(walk.groupFirst === undefined ? [] : [`${at} >= ${first}`]), ...(walk.groupEnd === undefined && !walk.onGpu ? [] : [`${at} < ${end}`])];
-  const inRange = tests.length > 0 ? tests.join(' && ') : undefined;
+  const inRange = tests.length > 0 && !walk.apart ? tests.join(' && ') : undefined;
   const { apart, mask } = walk, onGpu = walk.onGpu && !apart, rows = onGpu ? tileRows(context, walk) : blockKeys, isFull = walk.lookup && 'isFull';
   const block = `${prefix}Block`;
   /** Blocks of `rows` within the range that are not empty. */
@@ -87,12 +90,13 @@ export function forEachRow(context: CompileContext, body: Body, walk: Walk, turn
       });
     };
     if (apart) {
+      const [from, to] = apart.within ?? [first, end], before = (limit: string): string => `(max(${limit} - remainder, 0) + ${apart.step - 1}) / ${apart.step}`, placeOf = (number: string): string => `remainder + ${number} * ${apart.step}`;
       body.block(`for (var remainder = ${apart.first}; remainder < ${apart.end}; remainder++)`, () => {
-        const before = (limit: string): string => `(max(${limit} - remainder, 0) + ${apart.step - 1}) / ${apart.step}`;
-        body.line(`let ${prefix}Last = ${before(groupEnd)};`);
-        body.block(`for (var ${block} = (${before(wrap(groupFirst))}) / ${rows}; ${block} * ${rows} < ${prefix}Last; ${block}++)`, () => {
-          seen(`${block} * ${rows}`, `min(${prefix}Last, ${block} * ${rows} + ${rows})`, (number) => `remainder + ${number} * ${apart.step}`);
-        });
+        body.line(`let ${prefix}Last = ${before(`min(${end}, ${to})`)};`);
+        body.line(`let ${prefix}Begin = ${before(`max(${first}, ${from})`)};`);
+        if (apart.within) {
+          body.block(`for (var number = ${prefix}Begin; number < ${prefix}Last; number++)`, () => { body.line(`let ${at} = ${placeOf('number')};`); meet(undefined); });
+        } else body.block(`for (var ${block} = ${prefix}Begin; ${block} < ${prefix}Last; ${block} += ${rows})`, () => seen(block, `min(${prefix}Last, ${block} + ${rows})`, placeOf));
       });
       return '';
     }
