@@ -31,7 +31,7 @@ export function topologicalOrder(roots: readonly Node[]): Node[] {
 }
 
 /** A node like `node` with other operands; it keeps its place in the order. */
-export const withInputs = (node: Node, inputs: readonly Node[]): Node =>
+const withInputs = (node: Node, inputs: readonly Node[]): Node =>
   inputs.every((input, i) => input === node.inputs[i]) ? node : make(node.op, inputs, node.shape, node.dtype, node.order);
 
 /** Rebuilds what `roots` need, operands first, passing each node (with its rewritten operands) through `visit`. */

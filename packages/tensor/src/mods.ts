@@ -39,7 +39,7 @@ const elementWise = new Set(['leaf', 'scalar', 'iota', 'unary', 'binary', 'selec
  * Traces a mod over a grid. What existed before, and variables, are its captures; the rest must be element-wise.
  * @throws {TypeError} where it computes something that is not element-wise, or its result has another dtype.
  */
-export function traceMod(mod: MaskMod | ScoreMod, grid: AttentionGrid, dtype: DType, what: string): { body: Node; score: Node; captured: Node[] } {
+function traceMod(mod: MaskMod | ScoreMod, grid: AttentionGrid, dtype: DType, what: string): { body: Node; score: Node; captured: Node[] } {
   const shape: Shape = [grid.B, grid.H, grid.T, grid.S], first = nextOrder();
   const score = new Tensor(leaf({ kind: 'parameter' }, shape, 'f32'));
   const result = mod({ ...pointsOf(grid), score });

@@ -18,7 +18,7 @@ export class TraceScope {
 }
 
 const scopes: TraceScope[] = [];
-export const currentScope = (): TraceScope | undefined => scopes[scopes.length - 1];
+const currentScope = (): TraceScope | undefined => scopes[scopes.length - 1];
 
 /** Runs `body` with a fresh scope: reads see variables as leaves, assignments are recorded and not carried out. */
 export function withScope<R>(scope: TraceScope, body: () => R): R {

@@ -13,7 +13,7 @@ export interface ScoredPieces {
 
 const encoder = new TextEncoder(), decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const bytePattern = /^<0x([0-9A-F]{2})>$/;
-export const bytePiece = (byte: number): string => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`;
+const bytePiece = (byte: number): string => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`;
 
 /** The token numbers of the 256 bytes. @throws {Error} where the vocabulary has only some of them. */
 export function byteTokens(pieces: readonly string[]): readonly number[] | undefined {

@@ -103,7 +103,7 @@ export function viewAddress(base: Code, view: View, index: readonly Code[]): Cod
 }
 
 /** min and max of signed integers held in locals or constants. */
-export const lesser = (x: Code, y: Code): Code => op('select', x, y, op('i32.lt_s', x, y));
+const lesser = (x: Code, y: Code): Code => op('select', x, y, op('i32.lt_s', x, y));
 export const greater = (x: Code, y: Code): Code => op('select', x, y, op('i32.gt_s', x, y));
 export const clamp = (x: Code, low: Code, high: Code): Code => greater(lesser(x, high), low);
 

@@ -11,7 +11,7 @@ const polls = 20_000;
  * barrier(thread): returns when all `threads` have called it. Polls a bounded while, then sleeps; thread 0 only polls
  * where the host forbids it to sleep. Traps once any thread has failed.
  */
-export const barrierFunction = (module: ModuleBuilder, threads: number, mainMaySleep: boolean): FunctionBuilder => module.once('barrier', () =>
+const barrierFunction = (module: ModuleBuilder, threads: number, mainMaySleep: boolean): FunctionBuilder => module.once('barrier', () =>
   module.define('barrier', ['i32'], [], (f) => {
     const generation = f.local('i32'), left = f.local('i32');
     const opened = (): Code => load('i32.atomic.load', int(control.opened));

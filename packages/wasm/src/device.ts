@@ -45,7 +45,7 @@ export async function openDevice(options: WasmOptions & { readonly poison?: bool
 }
 
 /** Where a storage's elements are: in the device's memory, or, for a small result, in a host array. */
-export class WasmStorage implements Storage {
+class WasmStorage implements Storage {
   private released = false;
 
   constructor(readonly device: WasmDevice, readonly dtype: DType, readonly size: number, private readonly place: { readonly address: number } | { readonly host: TypedArray }) {}
@@ -136,7 +136,7 @@ export class WasmDevice implements Device {
   [Symbol.asyncDispose](): Promise<void> { return this.close(); }
 }
 
-export class WasmExecutable implements Executable {
+class WasmExecutable implements Executable {
   private readonly addresses = new Map<number, number>();
   private readonly owned: number[] = [];
   private readonly id: number;

@@ -4,7 +4,7 @@ import { control } from './layout.js';
 export const command = { run: 1, listen: 2 } as const;
 
 /** Iterations of polling before a thread goes to sleep: some tens of microseconds. */
-export const idlePolls = 20_000;
+const idlePolls = 20_000;
 
 const program = `
 let memory, words, thread, seen = 0;

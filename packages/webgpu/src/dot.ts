@@ -54,7 +54,7 @@ export function dotPrograms(context: CompileContext, kernel: DotKernel): Program
 }
 
 /** Compiles the product with a named kernel: `shared-32`, or `register-RxV` with an optional `-k1`. */
-export function dotProgram(context: CompileContext, kernel: DotKernel, choice: string): Program {
+function dotProgram(context: CompileContext, kernel: DotKernel, choice: string): Program {
   const shape = dotShape(kernel);
   if (choice === 'shared-32') return sharedDot(context, shape);
   const match = /^register-(\d)x(\d)(-k1)?$/.exec(choice);

@@ -57,7 +57,7 @@ function allIndices(kernel: LoopKernel): Index[] {
 }
 
 /** The axis whose four neighbours a thread takes at once: the one that more loads and stores walk contiguously. */
-export function chooseLanes(kernel: LoopKernel): Lanes {
+function chooseLanes(kernel: LoopKernel): Lanes {
   const last = kernel.space.length - 1, indices = allIndices(kernel);
   const candidates = [...new Set([last, kernel.outer - 1])].filter((axis) => axis >= 0 && kernel.space[axis]! % 4 === 0 && kernel.space[axis]! > 0);
   let best = scalarLanes, bestScore = 0;

@@ -62,7 +62,7 @@ function row(name: string, one: CaseComparison): string[] {
   return [name, caseName(one.parameters), duration(ms[0]), duration(ms[1]), percent(ratio.median), `${percent(ratio.low)} … ${percent(ratio.high)}`, direction === 'none' ? 'no change' : `**${direction}**`];
 }
 
-export function renderComparison({ revisions, benchmarks, threshold, machine }: ComparisonReport): string {
+function renderComparison({ revisions, benchmarks, threshold, machine }: ComparisonReport): string {
   const all = benchmarks.flatMap(({ cases }) => cases), of = (direction: string): number => all.filter((one) => one.status === 'compared' && one.change.direction === direction).length;
   return [
     `# ${revisions[1]} against ${revisions[0]}`, '',

@@ -13,7 +13,7 @@ export interface Launch {
   readonly folder?: string;
 }
 
-export const messagePrefix = '@bench ';
+const messagePrefix = '@bench ';
 
 /** A message of which more is known by its event; `failed`, with a text `message`, may come in place of any. */
 export interface Message { readonly event: string }

@@ -34,7 +34,7 @@ export function figure(name: string, value: number): string {
 }
 
 /** `peakRssBytes` as people read it: `peak rss`. */
-export const figureTitle = (name: string): string => name.replace(/(Bytes|Ms)$/, '').replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
+const figureTitle = (name: string): string => name.replace(/(Bytes|Ms)$/, '').replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
 
 type Timed = Extract<CaseResult, { status: 'timed' }>;
 

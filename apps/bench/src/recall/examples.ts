@@ -22,7 +22,7 @@ export interface RecallExamples {
 const power = 0.01;
 
 /** @throws {RangeError} where the pairs and their queries do not fit. */
-export function checkRecallTask({ vocabulary, length, pairs }: RecallTask): void {
+function checkRecallTask({ vocabulary, length, pairs }: RecallTask): void {
   if (vocabulary % 2 !== 0) throw new RangeError(`recall: half of the vocabulary are keys and half values, so it must be even, got ${vocabulary}`);
   if (length % 2 !== 0 || 4 * pairs > length) throw new RangeError(`recall: the length must be even and at least four times the pairs (${pairs}), got ${length}`);
   if (pairs > vocabulary / 2 - 1) throw new RangeError(`recall: ${pairs} pairs need as many keys, and a vocabulary of ${vocabulary} has ${vocabulary / 2 - 1}; give a larger one`);

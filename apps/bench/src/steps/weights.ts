@@ -19,7 +19,7 @@ export const weightRange = 0.035;
  * Initial values of the parameter at `place` in the list: 1 for gains (one-dimensional), else
  * weightRange · (⌊hash(place + 1, i) / 2⁸⌋ / 2²³ − 1) for the element with flat index i, rounded to f32.
  */
-export function initialValues({ shape }: StepParameter, place: number): Float32Array {
+function initialValues({ shape }: StepParameter, place: number): Float32Array {
   const values = new Float32Array(shape.reduce((product, extent) => product * extent, 1));
   if (shape.length === 1) return values.fill(1);
   for (let i = 0; i < values.length; i++) values[i] = weightRange * ((hash(place + 1, i) >>> 8) / 8388608 - 1);

@@ -5,7 +5,7 @@ import type { Streams } from '../streams.js';
 
 /** Families as they are typed, and as configs name them. */
 const families: Readonly<Record<string, PartKind>> = { attention: 'attention', positional: 'positional', norm: 'norm', residual: 'residual', 'feed-forward': 'feedForward' };
-export const familyNames = Object.keys(families);
+const familyNames = Object.keys(families);
 
 /** `ashlar list`: what a config can name, with a line, the capabilities and the paper of each part. */
 export async function listCommand(family: string | undefined, { json }: { readonly json: boolean }, { stdout }: Streams): Promise<number> {

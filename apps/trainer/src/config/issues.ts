@@ -50,7 +50,7 @@ const article = (noun: string): string => (noun === 'tuple' ? 'a list' : /^[aeio
 const shown = (value: unknown): string => (value === undefined ? 'nothing' : JSON.stringify(value));
 
 /** `training.learningRate.peak`, `training.betas[0]`; `config` for the whole. */
-export function pathText(path: readonly PropertyKey[]): string {
+function pathText(path: readonly PropertyKey[]): string {
   const text = path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('').replace(/^\./, '');
   return text === '' ? 'config' : text;
 }

@@ -13,7 +13,7 @@ export interface JsonSchema {
 }
 
 /** Every schema that may describe the part at `path` of `whole`: through unions and references, of unions only branches whose constants agree with it. */
-export function schemasAt(root: JsonSchema, path: readonly PropertyKey[], whole: unknown): JsonSchema[] {
+function schemasAt(root: JsonSchema, path: readonly PropertyKey[], whole: unknown): JsonSchema[] {
   let found = branches(root, root, whole);
   let inside = whole;
   for (const key of path) {

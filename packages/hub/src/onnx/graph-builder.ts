@@ -11,7 +11,7 @@ const arrayOf: Readonly<Record<OnnxType, (values: ArrayLike<number>) => ArrayBuf
 };
 
 /** Host data of a tensor as ONNX stores it. Every engine that runs this is little-endian, as WebAssembly is. */
-export function onnxTensor(type: OnnxType, shape: readonly number[], values: ArrayLike<number>): OnnxTensor {
+function onnxTensor(type: OnnxType, shape: readonly number[], values: ArrayLike<number>): OnnxTensor {
   const { buffer, byteOffset, byteLength } = arrayOf[type](values);
   return { type, shape, bytes: new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength) };
 }

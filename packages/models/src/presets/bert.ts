@@ -5,7 +5,7 @@ import type { Sizes } from './sizes.js';
 export interface HeadOption { readonly head?: EncoderConfigInput['head'] }
 
 /** The head that masked language models of BERT's kind have. */
-export const maskedLanguageHead = { type: 'language', transform: { activation: 'gelu', norm: true }, headBias: true } as const;
+const maskedLanguageHead = { type: 'language', transform: { activation: 'gelu', norm: true }, headBias: true } as const;
 
 /**
  * BERT, base; large: width 1024, depth 24, heads 16. The head predicts tokens; to classify, give `{ type: 'classes',
