@@ -18,7 +18,7 @@ export interface FoundBenchmark {
 /** The files with benchmarks of a package, or of all packages of a repository. */
 async function benchmarkFiles(folder: string): Promise<string[]> {
   const inPackage = '{bench,src}/**/*.bench.ts';
-  return (await glob([inPackage, `{packages,apps}/*/${inPackage}`], { cwd: folder, absolute: true, ignore: ['**/node_modules/**', '**/dist/**'] })).sort();
+  return (await glob([inPackage, `{packages,apps}/*/${inPackage}`], { cwd: folder, absolute: true, ignore: ['**/node_modules/**', '**/dist/**', '**/test/**'] })).sort();
 }
 
 let typescript = false;

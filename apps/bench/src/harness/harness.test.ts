@@ -13,6 +13,7 @@ describe('benchmarks are found', () => {
   it('in every package of the repository, with no list of them', async () => {
     const found = await discover([repository]), names = found.map(({ benchmark }) => benchmark.name);
     for (const name of ['matmul', 'attention', 'norm', 'optimizer', 'crossEntropy', 'mixers', 'scaling', 'normVariants', 'trainingStep', 'firstStep', 'startup', 'install', 'inference']) expect(names).toContain(name);
+    expect(names).not.toContain('moods'); // those of tests are theirs
     expect(new Set(choose(found, ['kernels', 'mixers']).map(({ benchmark }) => benchmark.suite))).toEqual(new Set(['kernels', 'mixers']));
     expect(choose(found, ['norm']).map(({ benchmark }) => benchmark.name)).toEqual(['norm']);
     expect(() => choose(found, ['nrom'])).toThrow('nrom is no suite and no benchmark; suites are ');
