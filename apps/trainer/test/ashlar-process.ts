@@ -106,9 +106,9 @@ export function playground(): Playground {
 }
 
 /** The rows of a metrics file as they stand, line by line, without the speed, which no two runs share. */
-export function rowsOf(path: string): Omit<MetricsRow, 'tokensPerSecond'>[] {
+export function rowsOf(path: string): Omit<MetricsRow, 'tokensPerSecond' | 'seconds'>[] {
   return readFileSync(path, 'utf8').trimEnd().split('\n').map((line) => {
-    const { tokensPerSecond: _, ...row } = JSON.parse(line) as MetricsRow;
+    const { tokensPerSecond: _, seconds: __, ...row } = JSON.parse(line) as MetricsRow;
     return row;
   });
 }

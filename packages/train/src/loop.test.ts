@@ -111,12 +111,12 @@ describe('train', () => {
     const now = vi.spyOn(performance, 'now').mockImplementation(() => clock);
     try {
       const { step } = scriptedStep(tenLosses, { ready: () => { clock += 100; } });
-      const speeds: number[] = [];
+      const speeds: number[][] = [];
       await train({
         step, batches, steps: 10, logEvery: 5, evaluateEvery: 5, evaluate: async () => { clock += 60_000; return 1; },
-        checkpointEvery: 3, checkpoint: async () => { clock += 7_000; }, callbacks: { onStep: ({ tokensPerSecond }) => { speeds.push(tokensPerSecond); } },
+        checkpointEvery: 3, checkpoint: async () => { clock += 7_000; }, callbacks: { onStep: ({ tokensPerSecond, seconds }) => { speeds.push([tokensPerSecond, seconds]); } },
       });
-      expect(speeds).toEqual([60, 60]); // 5 steps of 6 tokens in 0.5 s
+      expect(speeds).toEqual([[60, 0.5], [60, 0.5]]); // 5 steps of 6 tokens in 0.5 s
     } finally {
       now.mockRestore();
     }

@@ -96,7 +96,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const valLoss = evaluates ? await timed(evaluate, (value, milliseconds) => callbacks.onEvaluate?.({ step: at, valLoss: value, milliseconds })) : undefined;
       row = {
         step: at, loss: lossNow, ...(valLoss === undefined ? {} : { valLoss }),
-        learningRate: rate, gradNorm: gradNormNow, tokensPerSecond: Math.round(tokens / Math.max(seconds, 1e-9)),
+        learningRate: rate, gradNorm: gradNormNow, tokensPerSecond: Math.round(tokens / Math.max(seconds, 1e-9)), seconds: Number(seconds.toFixed(6)),
       };
       seconds = tokens = 0;
       callbacks.onStep?.(row);

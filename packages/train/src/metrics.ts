@@ -10,11 +10,13 @@ export interface MetricsRow {
   readonly learningRate: number;
   /** Global L2 norm of the gradient before clipping. */
   readonly gradNorm: number;
-  /** Tokens trained on a second since the row before, without the time of evaluations and checkpoints. */
+  /** Tokens trained on a second since the row before: of batches as they are, padding included. */
   readonly tokensPerSecond: number;
+  /** Seconds of training since the row before, without those of evaluations and checkpoints. */
+  readonly seconds: number;
 }
 
-const required = ['step', 'loss', 'learningRate', 'gradNorm', 'tokensPerSecond'] as const satisfies readonly (keyof MetricsRow)[];
+const required = ['step', 'loss', 'learningRate', 'gradNorm', 'tokensPerSecond', 'seconds'] as const satisfies readonly (keyof MetricsRow)[];
 
 /** The row that one line of JSON holds, or undefined where it holds none. */
 export function parseMetricsRow(line: string): MetricsRow | undefined {

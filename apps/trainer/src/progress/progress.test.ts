@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { formatDuration, formatLarge, plural } from './format.js';
 import { jsonRows, progress, progressText, type Terminal } from './progress.js';
 
-const row = (step: number, more: Partial<MetricsRow> = {}): MetricsRow => ({ step, loss: 2.5, learningRate: 1e-3, gradNorm: 1, tokensPerSecond: 9812, ...more });
+const row = (step: number, more: Partial<MetricsRow> = {}): MetricsRow => ({ step, loss: 2.5, learningRate: 1e-3, gradNorm: 1, tokensPerSecond: 9812, seconds: 0.25, ...more });
 
 /** A terminal that keeps what is written, and what a screen would show of it. */
 function fakeTerminal(isTTY: boolean, columns = 100) {

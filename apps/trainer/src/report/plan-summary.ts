@@ -2,6 +2,8 @@ import { bytesPerElement, plannedBytes, plannedFlops, type Plan, type Slot } fro
 
 /** What is known of a training step before it runs. */
 export interface PlanSummary {
+  /** How many plans the training had: one for each shape of a batch. This is the last. */
+  readonly plans: number;
   readonly kernels: number;
   /** Floating-point operations a step. */
   readonly flops: number;
@@ -13,7 +15,7 @@ export interface PlanSummary {
   readonly explanation: string;
 }
 
-export function summarizePlan(plan: Plan): PlanSummary {
+export function summarizePlan(plan: Plan, plans: number): PlanSummary {
   const kinds = new Map<string, { kind: string; count: number; flops: number; bytes: number }>();
   for (const { kernel, flops, bytes } of plan.steps) {
     const kind = kernel.kind === 'fused' ? kernel.op : kernel.kind;
@@ -21,6 +23,7 @@ export function summarizePlan(plan: Plan): PlanSummary {
     kinds.set(kind, { kind, count: sum.count + 1, flops: sum.flops + flops, bytes: sum.bytes + bytes });
   }
   return {
+    plans,
     kernels: plan.steps.length,
     flops: plannedFlops(plan),
     bytes: plannedBytes(plan),

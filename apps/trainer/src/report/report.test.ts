@@ -5,10 +5,10 @@ import { describe, expect, test } from 'vitest';
 import { countingBaselines } from './baselines.js';
 import { thisMachine } from './machine.js';
 import { parameterParts } from './parameter-parts.js';
-import { reportPage, trainingSeconds, type ReportContents } from './report.js';
+import { reportPage, totals, type ReportContents } from './report.js';
 
 const rows: MetricsRow[] = Array.from({ length: 120 }, (_, i) => ({
-  step: (i + 1) * 10, loss: 4 - i / 60, ...(i % 12 === 11 ? { valLoss: 4.1 - i / 60 } : {}), learningRate: 1e-3 * (1 - i / 120), gradNorm: 1 + 1 / (i + 1), tokensPerSecond: 10_000,
+  step: (i + 1) * 10, loss: 4 - i / 60, ...(i % 12 === 11 ? { valLoss: 4.1 - i / 60 } : {}), learningRate: 1e-3 * (1 - i / 120), gradNorm: 1 + 1 / (i + 1), tokensPerSecond: 10_000, seconds: 0.5,
 }));
 
 const contents: ReportContents = {
@@ -18,7 +18,7 @@ const contents: ReportContents = {
   measures: { numbers: { accuracy: 0.5 }, headline: ['accuracy', '50.00 %'], lines: [['accuracy', '50.00 % of <8> texts']], examples: { titles: ['text', 'taken for'], rows: [['a <b> text', 'en']] } },
   training: { steps: 1200, batch: 10, context: 50, seed: 7 },
   parameters: [{ name: 'tokens.weight', shape: [65, 8], size: 520 }, { name: 'layers.0.up.weight', shape: [8, 4], size: 32 }, { name: 'layers.1.up.weight', shape: [8, 4], size: 32 }],
-  plan: { kernels: 12, flops: 2e9, bytes: 3 << 20, memory: [{ part: 'working memory', bytes: 1 << 20 }], kinds: [{ kind: 'dot', count: 4, flops: 1e9, bytes: 1000 }], explanation: '# kernel <x>' },
+  plan: { plans: 1, kernels: 12, flops: 2e9, bytes: 3 << 20, memory: [{ part: 'working memory', bytes: 1 << 20 }], kinds: [{ kind: 'dot', count: 4, flops: 1e9, bytes: 1000 }], explanation: '# kernel <x>' },
   device: { kind: 'wasm', description: 'WebAssembly, 2 threads' }, machine: thisMachine(), config: { training: { steps: 1200 } },
 };
 const page = reportPage(contents);
@@ -60,7 +60,7 @@ describe('the report', () => {
 
   test('works for a run of one row without an evaluation, plan or baseline', () => {
     const { plan: _, ...rest } = contents;
-    const small = reportPage({ ...rest, rows: [{ step: 1, loss: 3, learningRate: 0, gradNorm: 0, tokensPerSecond: 5 }], baselines: [] });
+    const small = reportPage({ ...rest, rows: [{ step: 1, loss: 3, learningRate: 0, gradNorm: 0, tokensPerSecond: 5, seconds: 1 }], baselines: [] });
     expect(small).not.toContain('NaN');
     expect(small).not.toContain('Plan of a training step');
   });
@@ -71,8 +71,16 @@ describe('the report', () => {
   });
 });
 
-test('the time of training is that of the steps', () => {
-  expect(trainingSeconds([{ ...rows[0]!, step: 4, tokensPerSecond: 100 }, { ...rows[0]!, step: 10, tokensPerSecond: 50 }], 25)).toBe(4 * 25 / 100 + 6 * 25 / 50);
+test('time and tokens are those of the steps', () => {
+  expect(totals([{ ...rows[0]!, tokensPerSecond: 100, seconds: 1.5 }, { ...rows[0]!, tokensPerSecond: 50, seconds: 4 }])).toEqual({ seconds: 5.5, tokens: 350 });
+  expect(document.body.textContent).toMatch(/tokens seen\s*600,000/);
+});
+
+test('of several plans, what only one of all steps could tell is not told', () => {
+  expect(document.body.textContent).toContain('reached');
+  const several = parseHTML(reportPage({ ...contents, plan: { ...contents.plan!, plans: 3 } })).document.body.textContent;
+  expect(several).toContain('Plan of a training step, the last of 3: one for each length of rows');
+  expect(several).not.toMatch(/reached|operations a token/);
 });
 
 test('parameters that play the same part are summed up', () => {

@@ -51,20 +51,20 @@ ${contents.plan === undefined ? [] : planSection(contents.plan, contents)}
 <details><summary>Resolved config</summary><pre>${JSON.stringify(contents.config, undefined, 2)}</pre></details></section>`);
 }
 
-/** Seconds of training, without evaluations and checkpoints, from the rows. */
-export function trainingSeconds(rows: readonly MetricsRow[], tokensAStep: number): number {
-  return rows.reduce((sum, row, i) => sum + ((row.step - (rows[i - 1]?.step ?? 0)) * tokensAStep) / row.tokensPerSecond, 0);
+/** What the steps of some rows took together, without evaluations and checkpoints. */
+export function totals(rows: readonly MetricsRow[]): { readonly seconds: number; readonly tokens: number } {
+  const sum = (of: (row: MetricsRow) => number): number => rows.reduce((total, row) => total + of(row), 0);
+  return { seconds: sum(({ seconds }) => seconds), tokens: sum(({ tokensPerSecond, seconds }) => tokensPerSecond * seconds) };
 }
 
-function tiles({ rows, training, parameters, measures }: ReportContents): Markup {
-  const tokensAStep = training.batch * training.context;
+function tiles({ rows, parameters, measures }: ReportContents): Markup {
   const valLoss = rows.findLast((row) => row.valLoss !== undefined)?.valLoss;
-  const seconds = trainingSeconds(rows, tokensAStep);
+  const { seconds, tokens } = totals(rows);
   const facts: [string, string][] = [
     ...(valLoss === undefined ? [] : [['validation loss', valLoss.toFixed(3)]] as [string, string][]), [...measures.headline],
     ['training loss', meanLoss(rows.slice(-Math.ceil(rows.length / 30))).toFixed(3)],
     ['parameters', formatLarge(parameters.reduce((sum, { size }) => sum + size, 0))],
-    ['tokens a second', formatCount((training.steps * tokensAStep) / seconds)],
+    ['tokens a second', formatCount(tokens / seconds)],
     ['training time', formatDuration(seconds)],
   ];
   return html`<div class="tiles">${facts.map(([name, value]) => html`<div class="tile"><span class="value">${value}</span><span class="name">${name}</span></div>`)}</div>`;
@@ -93,19 +93,20 @@ function modelSection({ parameters }: ReportContents): Markup {
 }
 
 function planSection(plan: PlanSummary, { rows, training }: ReportContents): Markup {
-  const tokensAStep = training.batch * training.context;
-  const perSecond = (plan.flops * training.steps) / trainingSeconds(rows, tokensAStep);
-  return html`<section><h2>Plan of a training step</h2><div class="columns">
-<div>${factsTable([['kernels', formatCount(plan.kernels)], ['operations a step', formatFlops(plan.flops)], ['operations a token', formatFlops(plan.flops / tokensAStep)], ['reached', `${formatFlops(perSecond)} a second`]])}</div>
+  const perSecond = (plan.flops * training.steps) / totals(rows).seconds;
+  // Where rows have several lengths, each has a plan: what follows from the number of steps is of none of them.
+  const ofAllSteps = plan.plans > 1 ? [] : [['operations a token', formatFlops(plan.flops / (training.batch * training.context))], ['reached', `${formatFlops(perSecond)} a second`]] as const;
+  return html`<section><h2>Plan of a training step${plan.plans > 1 ? `, the last of ${plan.plans}: one for each length of rows` : ''}</h2><div class="columns">
+<div>${factsTable([['kernels', formatCount(plan.kernels)], ['operations a step', formatFlops(plan.flops)], ...ofAllSteps])}</div>
 <div>${factsTable([['memory', formatBytes(plan.bytes)], ...plan.memory.map(({ part, bytes }) => [part, formatBytes(bytes)] as const)])}</div></div>
 <details><summary>By kind of kernel</summary>${numbersTable(['kind', 'kernels', 'operations', 'bytes moved'], plan.kinds.map(({ kind, count, flops, bytes }) => [kind, count, formatFlops(flops), formatBytes(bytes)]))}</details>
 <details><summary>Every kernel, in order</summary><pre>${plan.explanation}</pre></details></section>`;
 }
 
-function runFacts({ data, training, device, machine }: ReportContents): readonly Markup[] {
+function runFacts({ data, rows, training, device, machine }: ReportContents): readonly Markup[] {
   return [
     html`<div>${factsTable([
-      ...data, ['tokens seen', formatLarge(training.steps * training.batch * training.context)],
+      ...data, ['tokens seen', formatLarge(Math.round(totals(rows).tokens))],
     ])}</div>`,
     html`<div>${factsTable([
       ['batch × context', `${training.batch} × ${training.context}`], ['seed', training.seed], ['device', device.description],

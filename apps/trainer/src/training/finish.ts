@@ -38,7 +38,7 @@ export async function finishRun({ materials, device, step, run, write }: FinishO
     data: [['data', source], ['tokenizer', tokenizerName(config.data.tokenizer)], ...amounts.map(([name, count]) => [name, formatCount(count)] as const)],
     training: config.training,
     parameters: [...model.namedParameters()].map(([name, { shape, size }]) => ({ name, shape, size })),
-    ...(step.plan === undefined ? {} : { plan: summarizePlan(step.plan) }),
+    ...(step.plan === undefined ? {} : { plan: summarizePlan(step.plan, step.compilations.length) }),
     device, machine: thisMachine(), config,
   }));
 }

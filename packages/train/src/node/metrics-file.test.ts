@@ -12,7 +12,7 @@ beforeEach(() => {
 });
 afterEach(() => { rmSync(folder, { recursive: true, force: true }); });
 
-const row = (step: number, loss = 1 / step): MetricsRow => ({ step, loss, learningRate: 1e-3, gradNorm: 0.5, tokensPerSecond: 100, ...(step % 20 === 0 ? { valLoss: loss + 1 } : {}) });
+const row = (step: number, loss = 1 / step): MetricsRow => ({ step, loss, learningRate: 1e-3, gradNorm: 0.5, tokensPerSecond: 100, seconds: 0.5, ...(step % 20 === 0 ? { valLoss: loss + 1 } : {}) });
 const lines = (steps: readonly number[]) => steps.map((step) => `${JSON.stringify(row(step))}\n`).join('');
 
 describe('openMetrics', () => {
@@ -61,7 +61,7 @@ describe('openMetrics', () => {
     expect(readFileSync(path, 'utf8')).toBe(text);
   });
 
-  test.each(['{"step":1}', '{"step":0,"loss":1,"learningRate":1,"gradNorm":1,"tokensPerSecond":1}', '[]', 'null', '{"step":1,"loss":"1","learningRate":1,"gradNorm":1,"tokensPerSecond":1}'])('%s is no row', (line) => {
+  test.each(['{"step":1}', '{"step":0,"loss":1,"learningRate":1,"gradNorm":1,"tokensPerSecond":1,"seconds":1}', '[]', 'null', '{"step":1,"loss":"1","learningRate":1,"gradNorm":1,"tokensPerSecond":1,"seconds":1}'])('%s is no row', (line) => {
     writeFileSync(path, `${line}\n${lines([2])}`);
     expect(() => readMetrics(path)).toThrow('line 1');
   });
