@@ -20,8 +20,8 @@ h2 { margin: 0 0 12px; font-size: 17px; letter-spacing: -0.005em; }
 h3 { margin: 0 0 4px; font-size: 13px; font-weight: 600; color: var(--muted); }
 section { margin-top: 20px; padding: 22px 24px; background: var(--surface); border: 1px solid var(--line); border-radius: 10px; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 12px; margin-top: 28px; }
-.tile { padding: 14px; background: var(--surface); border: 1px solid var(--line); border-radius: 10px; }
-.tile .value { display: block; font-size: 20px; white-space: nowrap; font-weight: 600; letter-spacing: -0.01em; font-variant-numeric: tabular-nums; }
+.tile { padding: 14px 12px; background: var(--surface); border: 1px solid var(--line); border-radius: 10px; }
+.tile .value { display: block; font-size: 17px; white-space: nowrap; font-weight: 600; letter-spacing: -0.01em; font-variant-numeric: tabular-nums; }
 .tile .name { color: var(--muted); font-size: 13px; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(260px, 1fr)); gap: 24px; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(360px, 1fr)); gap: 4px 36px; align-items: start; }
