@@ -169,14 +169,19 @@ describe('refused as OpenAI words it', () => {
 describe('many at once', () => {
   test('a flood: so many are let in, the others are refused at once, and memory stays', async () => {
     const request = { ...greedy, prompt: 'Call me', max_tokens: 60 }, wanted = await alone('Call me', 60), room = limits.concurrency + limits.queue;
-    await Promise.all([client.completions.create(request), client.completions.create(request)]); // both workers have compiled
-    const { bytes } = device.counters, busy = [await service.admission.take(never), await service.admission.take(never)];
+    const workers = [await service.admission.take(never), await service.admission.take(never)];
+    for (const worker of workers) { // each compiles, while the other is busy
+      service.admission.give(worker);
+      await client.completions.create(request);
+      expect(await service.admission.take(never)).toBe(worker);
+    }
+    const { bytes } = device.counters;
     let refused = 0;
     const answers = await Promise.allSettled(Array.from({ length: 120 }, async () => {
       try {
         return await client.completions.create(request);
       } catch (error) {
-        if (++refused === 120 - room) for (const worker of busy) service.admission.give(worker);
+        if (++refused === 120 - room) for (const worker of workers) service.admission.give(worker);
         throw error;
       }
     }));
