@@ -1,4 +1,3 @@
-import { readParquet } from './parquet.js';
 import { readLines } from './read-file.js';
 import { TextFileError, type TextFiles } from './text-files.js';
 
@@ -15,9 +14,11 @@ export interface Row {
  */
 export async function* readRows({ name, kind, files }: TextFiles, columns?: readonly string[]): AsyncGenerator<Row> {
   if (kind === 'text') throw new TextFileError(`${name}: has no rows; give JSON lines (.jsonl) or a table (.parquet)`);
+  // Its decoders take tens of milliseconds to load: who reads no table need not.
+  const { readParquet } = kind === 'parquet' ? await import('./parquet.js') : {};
   for (const file of files) {
     let number = 0;
-    if (kind === 'parquet') for await (const values of readParquet(file, columns)) yield { values, place: `${file}: row ${++number}` };
+    if (readParquet) for await (const values of readParquet(file, columns)) yield { values, place: `${file}: row ${++number}` };
     else for await (const lines of readLines(file)) for (const line of lines) {
       number++;
       if (line.trim() !== '') yield { values: objectOf(line, `${file}: line ${number}`), place: `${file}: line ${number}` };
