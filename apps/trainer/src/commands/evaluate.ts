@@ -1,11 +1,12 @@
 import { resolve } from 'node:path';
+import type { Decoder } from '@ashlar/models';
 import type { Corpus } from '@ashlar/text/node';
 import { resolveConfig, type ResolvedConfig } from '../config/resolve.js';
 import type { RunConfig } from '../config/run-config.js';
 import { chooseDevice, deviceLine, parseDeviceName } from '../device-choice.js';
 import { exitCodes, Failure } from '../failure.js';
 import { holdsRecords } from '../data/records.js';
-import { loadLanguageModel, loadRun, loadWeights, type LoadedRun } from '../load-run.js';
+import { loadRun, loadWeights, type LoadedRun } from '../load-run.js';
 import { formatCount } from '../progress/format.js';
 import type { Streams } from '../streams.js';
 import { openText, textMeasures } from '../tasks/language-model.js';
@@ -44,7 +45,7 @@ const noData = 'eval: the run names no text; use --data FILE (or --data npm:NAME
 export async function evaluateCommand(options: EvaluateCommandOptions, { stdout, stderr }: Streams): Promise<number> {
   const deviceName = parseDeviceName(options.device), loaded = loadRun(options.run), { task } = loaded.config;
   if (task === undefined) throw new Failure(exitCodes.usage, `--run ${options.run}: its model says nothing of its states that could be measured; train a head for it (training.from)`);
-  using measured = task === 'languageModel' ? await textToMeasure(options) : await examplesToMeasure(loaded, options.data);
+  using measured = task === 'languageModel' ? await textToMeasure(loaded, options.data) : await examplesToMeasure(loaded, options.data);
   const { learner, evaluation, measure, part, source, notes } = measured, chosen = await chooseDevice(deviceName);
   await using device = chosen.device;
   for (const line of [deviceLine(chosen), ...notes]) stderr.write(`${line}\n`);
@@ -72,16 +73,16 @@ async function examplesToMeasure(loaded: LoadedRun, source: string | undefined):
 }
 
 /** The run's own text, or another. */
-async function textToMeasure(options: EvaluateCommandOptions): Promise<Measured> {
-  const { config, model, context: longest, tokenizer, notes } = loadLanguageModel(options.run), source = options.data ?? config.data?.source;
+async function textToMeasure({ config, model, context: longest, tokenizer, notes }: LoadedRun, given: string | undefined): Promise<Measured> {
+  const source = given ?? config.data?.source;
   if (source === undefined) throw new Failure(exitCodes.usage, noData);
   const { fields, packing, sampleBy } = config.data ?? {}, corpus = await openText(source, { tokenizer, field: fields?.text, sampleBy, documents: packing ?? false });
   try {
-    const { text, part } = partOf(corpus, config, options.data !== undefined), tokens = tokensIn(text);
+    const { text, part } = partOf(corpus, config, given !== undefined), tokens = tokensIn(text);
     if (tokens < 2) throw new Failure(exitCodes.data, `${source}: at least 2 tokens are needed to predict one, got ${tokens}`);
     const evaluation = evaluationOf(text, config.training ?? { batch: defaultBatch, context: longest });
     return {
-      learner: model, evaluation, part, source, notes,
+      learner: model as Decoder, evaluation, part, source, notes,
       measure: async (_, loss) => textMeasures(loss, charactersAPrediction(text, tokenizer, evaluation)),
       [Symbol.dispose]: () => corpus.close(),
     };
